@@ -1,0 +1,1 @@
+throw new Error("the banach command is not written yet");

@@ -1,0 +1,33 @@
+// One vitest project per folder of packages/, and one for the code in docs/. A new package needs no line here.
+import { existsSync, readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { defaultClientConditions, defaultServerConditions } from "vite";
+import { configDefaults, defineConfig } from "vitest/config";
+
+const root = fileURLToPath(new URL(".", import.meta.url));
+const packages = readdirSync(`${root}packages`).filter((name) => existsSync(`${root}packages/${name}/package.json`));
+
+/** `*.slow.test.ts` files run in `npm test`; `npm run check` leaves them out. */
+const skipSlow = process.env["BANACH_SKIP_SLOW"] === "1";
+const exclude = [...configDefaults.exclude, ...(skipSlow ? ["**/*.slow.test.ts"] : [])];
+
+const project = (name: string, include: string) => ({
+  extends: true as const,
+  test: { name, include: [include], exclude },
+});
+
+export default defineConfig({
+  root,
+  // Packages are tested from their sources, so that no build has to run first.
+  resolve: { conditions: ["@banach/source", ...defaultClientConditions] },
+  ssr: { resolve: { conditions: ["@banach/source", ...defaultServerConditions] } },
+  // Node 20 has Symbol.dispose but not the `using` syntax.
+  esbuild: { target: "node20" },
+  test: {
+    passWithNoTests: true,
+    projects: [
+      ...packages.map((name) => project(name, `packages/${name}/test/**/*.test.ts`)),
+      project("docs", "docs/**/*.test.ts"),
+    ],
+  },
+});
