@@ -1,1 +1,2 @@
+#!/usr/bin/env node
 throw new Error("the banach command is not written yet");

@@ -1,0 +1,82 @@
+// Makes a fresh clone ready with nothing but Node and npm: installs with the pinned pnpm, then builds. What is already
+// done is skipped, by digests of the inputs kept in node_modules/.banach. Options: --no-build, --force-build.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import {
+  digest,
+  packageFolders,
+  readManifest,
+  readStamp,
+  root,
+  runProgram,
+  secondsSince,
+  writeStamp,
+} from "./workspace.mjs";
+
+/**
+ * Ends the run with a message that says what to do.
+ * @param {string} problem
+ * @param {string} remedy
+ * @returns {never}
+ */
+function fail(problem, remedy) {
+  console.error(`\nsetup: ${problem}\n       ${remedy}\n`);
+  process.exit(1);
+}
+
+function checkNode() {
+  const wanted = Number(/\d+/.exec(readManifest(root).engines?.["node"] ?? "20")?.[0]);
+  const major = Number(process.versions.node.split(".")[0]);
+  if (major < wanted) {
+    fail(
+      `Node ${String(wanted)} or newer is needed, and this is Node ${process.versions.node}.`,
+      "Install a current Node (https://nodejs.org, or your version manager) and run the command again.",
+    );
+  }
+}
+
+async function install() {
+  const manifests = [root, ...packageFolders()].map((folder) => join(folder, "package.json"));
+  const inputs = [join(root, "pnpm-lock.yaml"), join(root, "pnpm-workspace.yaml"), ...manifests];
+  const wanted = digest(inputs, [process.platform, process.arch, process.versions.modules]);
+  if (readStamp("install") === wanted && existsSync(join(root, "node_modules", ".modules.yaml"))) return;
+
+  const pnpm = readManifest(root).packageManager?.split("+")[0] ?? "pnpm@10";
+  console.log(`setup: installing the dependencies with ${pnpm}`);
+  const startedAt = performance.now();
+  const args = ["--yes", pnpm, "install", "--frozen-lockfile", "--config.confirmModulesPurge=false"];
+  const { code, output } = await runProgram("npx", args, {
+    capture: true,
+    shell: process.platform === "win32",
+    env: { CI: "true" },
+  }).catch((/** @type {unknown} */ error) => ({ code: 1, output: String(error) }));
+  if (code !== 0) {
+    console.error(output.trimEnd());
+    fail(
+      "the dependencies could not be installed; the lines above say why.",
+      output.includes("OUTDATED_LOCKFILE")
+        ? `pnpm-lock.yaml is behind a package.json: run \`npx ${pnpm} install\` and commit the lockfile.`
+        : "Check that the npm registry can be reached (`npm ping`) and the disk has room, then run the command again.",
+    );
+  }
+  writeStamp("install", wanted);
+  console.log(`setup: dependencies installed in ${secondsSince(startedAt)}`);
+}
+
+/** @param {boolean} force */
+async function build(force) {
+  const { buildWorkspace } = await import("./build.mjs");
+  try {
+    await buildWorkspace({ force });
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    fail("the build failed; the lines above say where.", "`npm run types` shows type errors. Fix, then run it again.");
+  }
+}
+
+checkNode();
+const options = process.argv.slice(2);
+const unknown = options.filter((option) => !["--no-build", "--force-build"].includes(option));
+if (unknown.length > 0) fail(`unknown option ${unknown.join(" ")}.`, "Options: --no-build, --force-build.");
+await install();
+if (!options.includes("--no-build")) await build(options.includes("--force-build"));
