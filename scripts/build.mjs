@@ -64,25 +64,29 @@ async function bundle(folder, manifest) {
 }
 
 /**
- * Declarations file by file, which `isolatedDeclarations` makes possible without a type check.
+ * Declarations for every source, without the full type check: `isolatedDeclarations` keeps the types written out.
  * @param {string} folder
  */
 function declare(folder) {
-  const { config } = ts.readConfigFile(join(root, "tsconfig.base.json"), (path) => ts.sys.readFile(path));
-  const { compilerOptions } = /** @type {{ compilerOptions: Record<string, unknown> }} */ (config);
-  const { options } = ts.convertCompilerOptionsFromJson({ ...compilerOptions, noEmit: false }, root);
+  const source = join(folder, "src");
+  const { config } = /** @type {{ config: unknown }} */ (
+    ts.readConfigFile(join(folder, "tsconfig.json"), (path) => ts.sys.readFile(path))
+  );
+  const { options, fileNames } = ts.parseJsonConfigFileContent(config, ts.sys, folder);
+  const program = ts.createProgram(fileNames, { ...options, noEmit: false, emitDeclarationOnly: true });
   /** @type {ts.Diagnostic[]} */
   const problems = [];
-  for (const file of filesBelow(join(folder, "src")).filter((path) => path.endsWith(".ts"))) {
-    const { outputText, diagnostics } = ts.transpileDeclaration(readFileSync(file, "utf8"), {
-      fileName: file,
-      reportDiagnostics: true,
-      compilerOptions: options,
-    });
-    problems.push(...(diagnostics ?? []));
-    const path = join(folder, "dist", relative(join(folder, "src"), file)).replace(/\.ts$/, ".d.ts");
+  // The program also holds the sources of the packages this one imports; those are theirs to declare.
+  for (const file of program.getSourceFiles().filter(({ fileName }) => !relative(source, fileName).startsWith(".."))) {
+    const path = join(folder, "dist", relative(source, file.fileName)).replace(/\.ts$/, ".d.ts");
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, withJsExtensions(outputText));
+    const { diagnostics } = program.emit(
+      file,
+      (_, text) => writeFileSync(path, withJsExtensions(text)),
+      undefined,
+      true,
+    );
+    problems.push(...diagnostics);
   }
   if (problems.length > 0) {
     throw new Error(
