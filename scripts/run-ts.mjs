@@ -25,7 +25,7 @@ await build({
   banner: {
     js: `import { createRequire as __createRequire } from "node:module"; const require = __createRequire(${JSON.stringify(path)});`,
   },
-  // The file's own place, for fixtures next to it, not the bundle's.
+  // The place of the file, not of its bundle, so that it finds what lies next to it.
   define: { "import.meta.url": JSON.stringify(pathToFileURL(path).href) },
   sourcemap: "inline",
   logLevel: "warning",
