@@ -51,16 +51,7 @@ function checks() {
     {
       name: "format",
       label: "format",
-      args: [
-        toolPath("prettier"),
-        "--check",
-        ".",
-        "--log-level",
-        "warn",
-        "--cache",
-        "--cache-location",
-        join(cache, "prettier"),
-      ],
+      args: [toolPath("prettier"), "--check", ".", "--log-level", "warn", "--cache"],
     },
     { name: "golden", label: "golden", args: ["scripts/run-ts.mjs", "packages/fprnn/test/golden-cli.ts"] },
   ];
