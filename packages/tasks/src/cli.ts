@@ -1,2 +1,3 @@
 #!/usr/bin/env node
-throw new Error("the banach command is not written yet");
+console.error("banach: the command is not written yet");
+process.exitCode = 1;
