@@ -19,6 +19,8 @@ if (major === 20 && minor < 19) {
 }
 
 const cache = join(root, "node_modules", ".cache");
+/** The output passes through this process, so the tools cannot see the terminal. */
+const colour = process.stdout.isTTY;
 const tsc = toolPath("typescript", "tsc");
 /**
  * @param {string} name
@@ -35,14 +37,18 @@ const types = (name, project) => ({
     "--incremental",
     "--tsBuildInfoFile",
     join(cache, "tsc", `${name}.tsbuildinfo`),
-    "--pretty",
+    ...(colour ? ["--pretty"] : []),
   ],
 });
 
 /** @returns {Check[]} longest first, so that two at a time finish soonest */
 function checks() {
   return [
-    { name: "lint", label: "lint", args: [toolPath("eslint"), ".", "--max-warnings", "0", "--color"] },
+    {
+      name: "lint",
+      label: "lint",
+      args: [toolPath("eslint"), ".", "--max-warnings", "0", colour ? "--color" : "--no-color"],
+    },
     types("workspace", "tsconfig.json"),
     ...packageFolders()
       .map((folder) => ({ name: basename(folder), project: join(folder, "tsconfig.json") }))
@@ -51,7 +57,7 @@ function checks() {
     {
       name: "format",
       label: "format",
-      args: [toolPath("prettier"), "--check", ".", "--log-level", "warn", "--cache"],
+      args: [toolPath("prettier"), colour ? "--color" : "--no-color", "--check", ".", "--log-level", "warn", "--cache"],
     },
     { name: "golden", label: "golden", args: ["scripts/run-ts.mjs", "packages/fprnn/test/golden-cli.ts"] },
   ];
