@@ -32,9 +32,9 @@ const autogradImports = {
   lower: ["errors.ts", "ir", "passes"],
   runtime: ["errors.ts", "ir", "trace/tree.ts"],
   jit: ["errors.ts", "ir", "trace", "ops", "vjp", "passes", "lower", "runtime"],
-  random: ["errors.ts", "ir", "trace", "ops"],
-  nn: ["errors.ts", "ir", "trace", "ops", "vjp", "random"],
-  optim: ["errors.ts", "ir", "trace", "ops", "vjp"],
+  random: ["errors.ts", "ir", "trace", "ops", "runtime", "reference/interpret.ts"],
+  nn: ["errors.ts", "ir", "trace", "ops", "vjp", "runtime", "random"],
+  optim: ["errors.ts", "ir", "trace", "ops", "vjp", "runtime", "random"],
   backend: ["errors.ts", "ir", "passes", "lower", "runtime"],
   reference: ["errors.ts", "ir", "runtime", "random/threefry.ts", "passes", "backend"],
 };

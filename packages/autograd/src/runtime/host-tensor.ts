@@ -1,5 +1,6 @@
 /** Host tensors: data of a known type in JavaScript memory, made from plain numbers. They compute nothing. */
 import { DTypeError, ShapeError } from "../errors.ts";
+import type { ConcreteArray } from "../ir/concrete-array.ts";
 import {
   allocateHost,
   type DType,
@@ -11,7 +12,6 @@ import {
   type TensorType,
   tensorType,
 } from "../ir/tensor-type.ts";
-import type { ConcreteArray } from "../trace/tracer.ts";
 
 /** A number, or a rectangular nest of arrays of numbers. */
 export type NestedNumbers = number | readonly NestedNumbers[];

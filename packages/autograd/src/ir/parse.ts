@@ -1,0 +1,168 @@
+/** Reads the text of a graph back, so that a failing program can be kept, sent and replayed. */
+import { GraphError } from "../errors.ts";
+import { type Atom, type Equation, type Graph, literal, Var } from "./graph.ts";
+import { isPrimitive, type PrimitiveName } from "./primitives.ts";
+import type { ParamValue } from "./print.ts";
+import { isDType, tensorType, type TensorType } from "./tensor-type.ts";
+import { verify } from "./verify.ts";
+
+const TOKEN = /\s*(%\d+|-?(?:Infinity|NaN|\d+(?:\.\d+)?(?:e[+-]?\d+)?)|[A-Za-z_]\w*|[()[\]{}:,=])/y;
+
+/** Parses and verifies. Throws GraphError with the position of the first thing that does not fit. */
+export function parseGraph(text: string): Graph {
+  const reader = new Reader(text);
+  const graph = reader.graph();
+  reader.end();
+  verify(graph);
+  return graph;
+}
+
+class Reader {
+  private readonly text: string;
+  private position = 0;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  graph(): Graph {
+    const names = new Map<string, Var>();
+    this.expect("graph");
+    const inputs = this.list("(", ")", () => this.definition(names));
+    const equations: Equation[] = [];
+    this.expect("{");
+    while (this.peek() !== "return") equations.push(this.equation(names));
+    this.expect("return");
+    const outputs = this.list("(", ")", () => this.atom(names));
+    this.expect("}");
+    return { inputs, equations, outputs };
+  }
+
+  end(): void {
+    if (this.text.slice(this.position).trim() !== "") this.fail("the end of the text");
+  }
+
+  private equation(names: Map<string, Var>): Equation {
+    const targets: (readonly [string, TensorType])[] = [];
+    while (this.peek() !== "=") {
+      if (targets.length > 0) this.expect(",");
+      targets.push(this.target());
+    }
+    this.expect("=");
+    const primitive = this.primitive();
+    const params = this.peek() === "{" ? this.params() : {};
+    const inputs = this.list("(", ")", () => this.atom(names));
+    const outputs = targets.map(([name, type]) => this.define(names, name, type));
+    // The text is untrusted: verify() checks the parameters of every equation against its inference rule.
+    return { primitive, params, inputs, outputs } as unknown as Equation;
+  }
+
+  private primitive(): PrimitiveName {
+    const at = this.position;
+    const name = this.next();
+    if (isPrimitive(name)) return name;
+    throw new GraphError(`graph text at ${at}: no primitive is called '${name}'`);
+  }
+
+  private params(): Record<string, ParamValue> {
+    const params: Record<string, ParamValue> = {};
+    this.list("{", "}", () => {
+      const key = this.next();
+      this.expect("=");
+      params[key] = this.value();
+    });
+    return params;
+  }
+
+  private value(): ParamValue {
+    const token = this.peek();
+    if (token === "[") return this.list("[", "]", () => this.value());
+    if (token === "graph") return this.graph();
+    if (token === "true" || token === "false") return this.next() === "true";
+    if (/^[-\d]/.test(token)) return Number(this.next());
+    const word = this.next();
+    if (isDType(word) && this.peek() === "[") return this.shaped(word);
+    return word;
+  }
+
+  private target(): readonly [string, TensorType] {
+    const name = this.next();
+    if (!name.startsWith("%")) this.fail("a value such as %0");
+    this.expect(":");
+    return [name, this.type()];
+  }
+
+  private definition(names: Map<string, Var>): Var {
+    const [name, type] = this.target();
+    return this.define(names, name, type);
+  }
+
+  private define(names: Map<string, Var>, name: string, type: TensorType): Var {
+    if (names.has(name)) throw new GraphError(`graph text at ${this.position}: ${name} is assigned twice`);
+    const v = new Var(type);
+    names.set(name, v);
+    return v;
+  }
+
+  private atom(names: Map<string, Var>): Atom {
+    const at = this.position;
+    const token = this.next();
+    if (token.startsWith("%")) {
+      const v = names.get(token);
+      if (v === undefined) throw new GraphError(`graph text at ${at}: ${token} is used before it is assigned`);
+      return v;
+    }
+    if (!isDType(token)) return this.fail("a value or a literal");
+    this.expect("(");
+    const value = Number(this.next());
+    this.expect(")");
+    return literal(token, value);
+  }
+
+  private type(): TensorType {
+    const dtype = this.next();
+    if (!isDType(dtype)) return this.fail("a dtype");
+    return this.shaped(dtype);
+  }
+
+  private shaped(dtype: TensorType["dtype"]): TensorType {
+    return tensorType(
+      dtype,
+      this.list("[", "]", () => Number(this.next())),
+    );
+  }
+
+  private list<T>(open: string, close: string, item: () => T): T[] {
+    const items: T[] = [];
+    this.expect(open);
+    while (this.peek() !== close) {
+      if (items.length > 0) this.expect(",");
+      items.push(item());
+    }
+    this.expect(close);
+    return items;
+  }
+
+  private expect(token: string): void {
+    if (this.peek() !== token) this.fail(`'${token}'`);
+    this.next();
+  }
+
+  private peek(): string {
+    TOKEN.lastIndex = this.position;
+    return TOKEN.exec(this.text)?.[1] ?? "";
+  }
+
+  private next(): string {
+    TOKEN.lastIndex = this.position;
+    const match = TOKEN.exec(this.text);
+    if (match?.[1] === undefined) return this.fail("a token");
+    this.position = TOKEN.lastIndex;
+    return match[1];
+  }
+
+  private fail(wanted: string): never {
+    const found = this.text.slice(this.position, this.position + 24).trim() || "the end of the text";
+    throw new GraphError(`graph text at ${this.position}: expected ${wanted}, found '${found}'`);
+  }
+}

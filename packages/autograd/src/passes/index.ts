@@ -1,0 +1,23 @@
+/** Graph -> graph passes, each the identity in meaning, and the order in which a program goes through them. */
+import type { Graph } from "../ir/graph.ts";
+import { commonSubexpressions } from "./cse.ts";
+import { deadCode } from "./dce.ts";
+import { inline } from "./inline.ts";
+import { simplify } from "./simplify.ts";
+
+export type Pass = (graph: Graph) => Graph;
+
+/** Passes by name, in the order in which `optimize` runs them. */
+export const passes: Readonly<Record<"inline" | "simplify" | "commonSubexpressions" | "deadCode", Pass>> = {
+  inline,
+  simplify,
+  commonSubexpressions,
+  deadCode,
+};
+
+/** What every program goes through before a backend compiles it. */
+export function optimize(graph: Graph): Graph {
+  return Object.values(passes).reduce((current, pass) => pass(current), graph);
+}
+
+export { commonSubexpressions, deadCode, inline, simplify };

@@ -1,0 +1,111 @@
+/** Vector-Jacobian products of the primitives that carry graphs. */
+import type { Equation, Graph, Var } from "../../ir/graph.ts";
+import { isVar } from "../../ir/graph.ts";
+import { isFloat } from "../../ir/tensor-type.ts";
+import { scan as scanOver } from "../../ops/control.ts";
+import { zerosLike } from "../../ops/creation.ts";
+import { add } from "../../ops/elementwise.ts";
+import { emit, inlineGraph } from "../../trace/builder.ts";
+import type { Tracer } from "../../trace/tracer.ts";
+import type { NotDifferentiable, SavingRule, VjpTable } from "../rule.ts";
+import { sweep } from "../sweep.ts";
+
+/** The user's own rule: its forward graph in place of the primal, its backward graph on what that saved. */
+export const custom_vjp_call: SavingRule<"custom_vjp_call"> = {
+  forward: ({ inputs, params: { primal, forward } }) => {
+    const results = inlineGraph(forward, inputs);
+    return { outputs: results.slice(0, primal.outputs.length), saved: results.slice(primal.outputs.length) };
+  },
+  backward: (cotangents, { outputs, params: { backward }, saved }) =>
+    inlineGraph(backward, [...saved, ...outputs.map((y, i) => cotangents[i] ?? zerosLike(y))]),
+};
+
+export const whileRule: NotDifferentiable = {
+  notDifferentiable:
+    "a while loop has no reverse-mode derivative, because its number of steps is only known afterwards; put stopGradient around its result, use scan for a fixed number of steps, or fixedPoint with an adjoint",
+};
+
+/** Values inside a scan's body that its reverse saves instead of recomputing: results of while and stop_gradient. */
+function savedEquations(body: Graph): readonly Equation[] {
+  const inputs = new Set<unknown>(body.inputs);
+  return body.equations.filter(
+    ({ primitive, inputs: [x] }) =>
+      primitive === "while" || (primitive === "stop_gradient" && x !== undefined && isVar(x) && !inputs.has(x)),
+  );
+}
+
+/** The body with its saved results turned into further inputs, so that the reverse does not run their loops again. */
+function withoutSaved(body: Graph, saved: readonly Equation[]): Graph {
+  return {
+    inputs: [...body.inputs, ...saved.flatMap((equation): readonly Var[] => equation.outputs)],
+    equations: body.equations.filter((equation) => !saved.includes(equation)),
+    outputs: body.outputs,
+  };
+}
+
+const pickBy = <T>(list: readonly T[], mask: readonly boolean[]): T[] => list.filter((_, i) => mask[i] === true);
+
+/** Puts a list back at the places where `mask` holds, null elsewhere. */
+function spread<T>(list: readonly T[], mask: readonly boolean[]): (T | null)[] {
+  let next = 0;
+  return mask.map((wanted) => (wanted ? (list[next++] ?? null) : null));
+}
+
+/**
+ * The reverse of a scan is a scan the other way round. The forward pass also stacks the carry that enters each step and
+ * the results of stop_gradient and while; the reverse recomputes the rest of each step, threads the carry's cotangent
+ * and adds up the cotangents of the constants. `table` is passed in because a body may hold any primitive.
+ */
+export function scanRule(table: () => VjpTable): SavingRule<"scan"> {
+  return {
+    forward: ({ inputs, params }) => {
+      const { body, consts, carry } = params;
+      const saved = savedEquations(body).flatMap((equation): readonly Var[] => equation.outputs);
+      const entering = body.inputs.slice(consts, consts + carry);
+      const results = emit("scan", inputs, {
+        ...params,
+        body: { ...body, outputs: [...body.outputs, ...entering, ...saved] },
+      });
+      return { outputs: results.slice(0, body.outputs.length), saved: results.slice(body.outputs.length) };
+    },
+    backward: (cotangents, { inputs, outputs, params: { body, consts, carry, length, reverse }, needs, saved }) => {
+      const step = withoutSaved(body, savedEquations(body));
+      const constants = inputs.slice(0, consts);
+      const stacked = inputs.slice(consts + carry);
+      const constNeeds = needs.slice(0, consts);
+      const stackedNeeds = needs.slice(consts + carry);
+      const floatCarry = inputs.slice(consts, consts + carry).map((x) => isFloat(x.dtype));
+      const wanted = [...constNeeds, ...floatCarry, ...stackedNeeds, ...saved.slice(carry).map(() => false)];
+      const lastCotangents = pickBy(cotangents.slice(0, carry), floatCarry);
+      const [last, perStep] = scanOver(
+        ({ carried, sums }, x) => {
+          const args = [...constants, ...x.entering, ...x.stacked, ...x.saved];
+          const { pullback } = sweep(step, args, table(), { wanted });
+          const flowing = pullback([...spread(carried, floatCarry), ...x.cotangents]);
+          const flowingCarry = flowing.slice(consts, consts + carry);
+          const flowingConsts = pickBy(flowing.slice(0, consts), constNeeds);
+          return [
+            { carried: pickBy(flowingCarry, floatCarry), sums: sums.map((sum, i) => add(sum, flowingConsts[i] ?? 0)) },
+            pickBy(flowing.slice(consts + carry, consts + carry + stacked.length), stackedNeeds),
+          ];
+        },
+        {
+          carried: pickBy(outputs.slice(0, carry), floatCarry).map((y, i) => lastCotangents[i] ?? zerosLike(y)),
+          sums: pickBy(constants, constNeeds).map((x) => zerosLike(x)),
+        },
+        {
+          entering: saved.slice(0, carry),
+          saved: saved.slice(carry),
+          stacked,
+          cotangents: cotangents.slice(carry),
+        },
+        { length, reverse: !reverse },
+      );
+      return [
+        ...spread<Tracer>(last.sums, constNeeds),
+        ...spread<Tracer>(last.carried, floatCarry),
+        ...spread<Tracer>(perStep, stackedNeeds),
+      ];
+    },
+  };
+}

@@ -1,0 +1,142 @@
+/** The reverse sweep: copies a graph into the open trace, then walks its equations backwards, adding up cotangents. */
+import { GraphError, NotDifferentiableError } from "../errors.ts";
+import { type Atom, type Equation, type EquationOf, type Graph, isVar, type Var } from "../ir/graph.ts";
+import type { PrimitiveName } from "../ir/primitives.ts";
+import { isFloat } from "../ir/tensor-type.ts";
+import { zerosLike } from "../ops/creation.ts";
+import { add } from "../ops/elementwise.ts";
+import { copyEquation, Environment } from "../trace/builder.ts";
+import type { Tracer } from "../trace/tracer.ts";
+import { type SavingRule, type VjpRule, type VjpTable, zeroCotangent } from "./rule.ts";
+
+/** One per value; null is zero. */
+type Cotangents = readonly (Tracer | null)[];
+
+export interface Sweep {
+  readonly outputs: readonly Tracer[];
+  /** From one cotangent per output (null for zero) to one cotangent per input. */
+  readonly pullback: (cotangents: Cotangents) => readonly Tracer[];
+}
+
+/** A graph to differentiate: which of its inputs want a cotangent. Inputs that are not floats never do. */
+export interface SweepOptions {
+  readonly wanted?: readonly boolean[];
+}
+
+/**
+ * Active equations depend on a wanted input, and the outputs depend on them other than through a zero cotangent.
+ * Only these are asked for a rule.
+ */
+function activeEquations(graph: Graph, wanted: ReadonlySet<Atom>, table: VjpTable): ReadonlySet<Equation> {
+  const varied = new Set<Atom>(wanted);
+  for (const equation of graph.equations) {
+    if (table[equation.primitive] === zeroCotangent || !equation.inputs.some((atom) => varied.has(atom))) continue;
+    for (const v of equation.outputs) if (isFloat(v.type.dtype)) varied.add(v);
+  }
+  const useful = new Set<Atom>(graph.outputs);
+  const active = new Set<Equation>();
+  for (const equation of graph.equations.toReversed()) {
+    if (!equation.outputs.some((v) => useful.has(v) && varied.has(v))) continue;
+    active.add(equation);
+    for (const atom of equation.inputs) useful.add(atom);
+  }
+  return active;
+}
+
+/** Applies `graph` to `args` in the open trace and prepares its reverse pass. `table` holds the rules. */
+export function sweep(graph: Graph, args: readonly Tracer[], table: VjpTable, options: SweepOptions = {}): Sweep {
+  const environment = new Environment();
+  graph.inputs.forEach((v, i) => {
+    const arg = args[i];
+    if (arg === undefined)
+      throw new GraphError(`a graph of ${graph.inputs.length} inputs was applied to ${args.length}`);
+    environment.set(v, arg);
+  });
+  const wanted = graph.inputs.filter((v, i) => isFloat(v.type.dtype) && options.wanted?.[i] !== false);
+  const active = activeEquations(graph, new Set(wanted), table);
+  const carriers = new Set<Atom>(wanted);
+  const steps: BackwardStep[] = [];
+  for (const equation of graph.equations) {
+    if (!active.has(equation)) {
+      copyEquation(equation, environment);
+      continue;
+    }
+    const needs = equation.inputs.map((atom) => carriers.has(atom));
+    const { outputs, run } = forward(equation, table, needs, environment);
+    steps.push({ equation, needs, outputs, run });
+    for (const v of equation.outputs) if (isFloat(v.type.dtype)) carriers.add(v);
+  }
+  return {
+    outputs: graph.outputs.map((atom) => environment.get(atom)),
+    pullback: (cotangents) => backward(graph, args, steps, cotangents),
+  };
+}
+
+interface Differentiated {
+  readonly outputs: readonly Tracer[];
+  readonly run: (cotangents: Cotangents) => Cotangents;
+}
+
+interface BackwardStep extends Differentiated {
+  readonly equation: Equation;
+  readonly needs: readonly boolean[];
+}
+
+/** Computes one active equation in the open trace, together with what its rule wants to save. */
+function forward<P extends PrimitiveName>(
+  equation: EquationOf<P>,
+  table: VjpTable,
+  needs: readonly boolean[],
+  environment: Environment,
+): Differentiated {
+  const { primitive, params } = equation;
+  const rule: VjpRule<P> = table[primitive];
+  const inputs = equation.inputs.map((atom) => environment.get(atom));
+  if (rule === zeroCotangent) throw new GraphError(`${primitive}: no gradient flows through it`);
+  if (isSaving(rule)) {
+    const { outputs, saved } = rule.forward({ inputs, params, needs });
+    equation.outputs.forEach((v, i) => {
+      const output = outputs[i];
+      if (output !== undefined) environment.set(v, output);
+    });
+    return { outputs, run: (g) => rule.backward(g, { inputs, outputs, params, needs, saved }) };
+  }
+  copyEquation(equation, environment);
+  const outputs = equation.outputs.map((v) => environment.get(v));
+  const run = (g: Cotangents): Cotangents => {
+    if (typeof rule === "object") throw new NotDifferentiableError(`${primitive}: ${rule.notDifferentiable}`);
+    const cotangents = outputs.map((y, i) => g[i] ?? zerosLike(y));
+    return rule(cotangents, { inputs, outputs, params, needs });
+  };
+  return { outputs, run };
+}
+
+function isSaving<P extends PrimitiveName>(rule: VjpRule<P>): rule is SavingRule<P> {
+  return typeof rule === "object" && "forward" in rule;
+}
+
+function backward(
+  graph: Graph,
+  args: readonly Tracer[],
+  steps: readonly BackwardStep[],
+  cotangents: Cotangents,
+): readonly Tracer[] {
+  const sums = new Map<Var, Tracer>();
+  const accumulate = (atom: Atom | undefined, g: Tracer | null | undefined): void => {
+    if (atom === undefined || !isVar(atom) || !g) return;
+    const sum = sums.get(atom);
+    sums.set(atom, sum === undefined ? g : add(sum, g));
+  };
+  graph.outputs.forEach((atom, i) => {
+    accumulate(atom, cotangents[i]);
+  });
+  for (const { equation, needs, run } of steps.toReversed()) {
+    const given = equation.outputs.map((v) => sums.get(v) ?? null);
+    if (given.every((g) => g === null)) continue;
+    const flowing = run(given);
+    equation.inputs.forEach((atom, i) => {
+      if (needs[i] === true) accumulate(atom, flowing[i]);
+    });
+  }
+  return graph.inputs.map((v, i) => sums.get(v) ?? zerosLike(args[i] ?? 0));
+}
