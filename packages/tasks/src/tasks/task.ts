@@ -1,0 +1,47 @@
+/** What a task is: a source of batches of labelled sequences. It knows neither models nor training. */
+import type { HostTensor } from "@banach/autograd";
+
+/** Sequences with the right answers. All three are [batch, time]. */
+export interface Batch {
+  /** int32: the tokens that the model reads. */
+  readonly inputs: HostTensor;
+  /** int32: the token that is right at each position. */
+  readonly targets: HostTensor;
+  /** bool: the positions that count, in the loss and in the accuracies. */
+  readonly mask: HostTensor;
+}
+
+export interface BatchSize {
+  /** Number of sequences. */
+  readonly batch: number;
+  /** Length of every sequence, as the task counts it; the time axis may be longer by a constant. */
+  readonly length: number;
+}
+
+export interface Task {
+  /** E.g. `word-problem Z2`. */
+  readonly name: string;
+  /** A sentence on what has to be learnt. */
+  readonly description: string;
+  /** Number of tokens, unused ones that pad it included. */
+  readonly vocabulary: number;
+  /** A batch, a function of the key and the size only. Throws ArgumentError for a size it cannot make. */
+  sample(key: HostTensor, size: BatchSize): Batch;
+}
+
+/** A task before its options are chosen: what `banach train --task` names. */
+export interface TaskDefinition {
+  readonly name: string;
+  /** Options by name, with what they mean and their default. All are texts. */
+  readonly options: readonly TaskOption[];
+  /** Throws ArgumentError, listing what is valid, for an unknown option or value. Missing options have their defaults. */
+  create(options: Readonly<Record<string, string>>): Task;
+}
+
+export interface TaskOption {
+  readonly name: string;
+  readonly description: string;
+  readonly default: string;
+  /** All values, when they can be listed. */
+  readonly choices?: readonly string[];
+}
