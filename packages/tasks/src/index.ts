@@ -1,1 +1,5 @@
-export {};
+/** @banach/tasks: groups, tasks, the trainer and run folders. The `banach` command is built on them. */
+export { UnknownNameError } from "./errors.ts";
+export * from "./groups/index.ts";
+export * from "./tasks/index.ts";
+export * from "./train/index.ts";

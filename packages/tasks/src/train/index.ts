@@ -1,0 +1,15 @@
+/** Training and evaluation of sequence models on tasks. */
+export { evaluate, type EvaluateOptions, type EvaluationRow, tolerances, type Variant } from "./evaluate.ts";
+export {
+  curriculum,
+  type CurriculumOptions,
+  fixed,
+  type LengthSchedule,
+  type LengthState,
+  uniform,
+} from "./lengths.ts";
+export type { Measures } from "./measures.ts";
+export type { ModelOutput, Params, SequenceModel } from "./model.ts";
+export { initialState, streamKey, type TrainCounters, type TrainState } from "./state.ts";
+export type { StepReport } from "./step.ts";
+export { type StepEvent, type StopReason, type Target, train, type TrainOptions, type TrainResult } from "./train.ts";

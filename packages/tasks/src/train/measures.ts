@@ -1,0 +1,79 @@
+/** What is measured of a batch, traced: loss, accuracies and the work of the solvers. */
+import {
+  add,
+  all,
+  and,
+  argmax,
+  astype,
+  div,
+  equal,
+  full,
+  maximum,
+  mean,
+  nn,
+  not,
+  notEqual,
+  or,
+  stack,
+  sum,
+  type Tracer,
+} from "@banach/autograd";
+import { type SolveStats, STATUSES } from "@banach/fprnn";
+import type { ModelOutput } from "./model.ts";
+
+/** A batch inside a trace; see Batch. */
+export interface TracedBatch {
+  readonly inputs: Tracer;
+  readonly targets: Tracer;
+  readonly mask: Tracer;
+}
+
+/** Scalars of a batch. The order of NAMES is that of the vector in which they leave the device. */
+const NAMES = ["loss", "tokenAccuracy", "sequenceAccuracy", "iterations", "maxIterations", "notConverged"] as const;
+
+/** Number by name, after reading. */
+export type Measures = Readonly<Record<(typeof NAMES)[number], number>>;
+
+/**
+ * Loss: cross entropy in nats, the mean over the positions that count. tokenAccuracy: the share of these whose largest
+ * logit is the target's. sequenceAccuracy: the share of sequences that are right at all of them. iterations: solver
+ * iterations per sequence, the mean over sequences and layers; maxIterations the largest. notConverged: the number of
+ * sequences with a layer whose solver did not meet its tolerance.
+ */
+export function measure(output: ModelOutput, batch: TracedBatch): { readonly loss: Tracer; readonly vector: Tracer } {
+  const { logits, stats } = output;
+  const { targets, mask } = batch;
+  const loss = nn.softmaxCrossEntropy(logits, targets, { mask });
+  const right = equal(argmax(logits, -1), targets);
+  const counted = maximum(astype(sum(mask), "float32"), 1);
+  const values: Readonly<Record<(typeof NAMES)[number], Tracer>> = {
+    loss,
+    tokenAccuracy: div(astype(sum(and(right, mask)), "float32"), counted),
+    sequenceAccuracy: mean(all(or(right, not(mask)), { axes: 1 })),
+    iterations: iterationsOf(stats),
+    maxIterations: stats.reduce((most, { iterations }) => maximum(most, iterations.max()), full([], 0, "int32")),
+    notConverged: notConvergedOf(stats),
+  };
+  return { loss, vector: stack(NAMES.map((name) => astype(values[name], "float32"))) };
+}
+
+/** The measures in a vector that `measure` made; `extra` are the numbers after them. */
+export function readMeasures(vector: ArrayLike<number>): { readonly measures: Measures; readonly extra: number[] } {
+  const numbers = Array.from(vector);
+  const measures = Object.fromEntries(NAMES.map((name, i) => [name, numbers[i] ?? Number.NaN])) as Measures;
+  return { measures, extra: numbers.slice(NAMES.length) };
+}
+
+function iterationsOf(stats: readonly SolveStats[]): Tracer {
+  const total = stats.reduce(
+    (sofar, { iterations }) => add(sofar, mean(astype(iterations, "float32"))),
+    full([], 0, "float32"),
+  );
+  return div(total, Math.max(1, stats.length));
+}
+
+function notConvergedOf(stats: readonly SolveStats[]): Tracer {
+  const [first, ...rest] = stats.map(({ status }) => notEqual(status, STATUSES.indexOf("converged")));
+  if (first === undefined) return full([], 0, "int32");
+  return sum(rest.reduce((failed, layer) => or(failed, layer), first));
+}

@@ -1,0 +1,58 @@
+/** What training carries from step to step, on the host: all of it, so that a saved state goes on bit for bit. */
+import { type HostTensor, key, type optim, random } from "@banach/autograd";
+import type { LengthSchedule, LengthState } from "./lengths.ts";
+import type { Params, SequenceModel } from "./model.ts";
+
+export interface TrainCounters {
+  /** Steps made, skipped updates included. */
+  readonly step: number;
+  /** Updates skipped because the loss or the gradient was not finite. */
+  readonly skipped: number;
+  /** Of these, the last ones in a row. */
+  readonly skippedInRow: number;
+  /** Sequences, over all steps, whose solver did not meet its tolerance. */
+  readonly notConverged: number;
+  readonly lengths: LengthState;
+  /** Token accuracies of the last batches of full length, oldest first. */
+  readonly fullLength: readonly number[];
+}
+
+export interface TrainState {
+  readonly params: Params;
+  readonly optimizer: unknown;
+  /** The root of all random numbers of the run. */
+  readonly key: HostTensor;
+  readonly counters: TrainCounters;
+}
+
+/** Purposes of random numbers, each with a stream of its own. */
+const STREAMS = { parameters: 0, training: 1, lengths: 2, evaluation: 3 } as const;
+
+/** The key of a purpose, from the root key; fold in a step or a length for each draw. */
+export function streamKey(root: HostTensor, stream: keyof typeof STREAMS): HostTensor {
+  return random.foldIn(root, STREAMS[stream]);
+}
+
+/** The state before the first step. */
+export function initialState(options: {
+  readonly model: SequenceModel;
+  readonly optimizer: optim.Optimizer;
+  readonly lengths: LengthSchedule;
+  readonly seed: number;
+}): TrainState {
+  const root = key(options.seed);
+  const params = options.model.init(streamKey(root, "parameters"));
+  return {
+    params,
+    optimizer: options.optimizer.init(params),
+    key: root,
+    counters: {
+      step: 0,
+      skipped: 0,
+      skippedInRow: 0,
+      notConverged: 0,
+      lengths: options.lengths.start,
+      fullLength: [],
+    },
+  };
+}

@@ -1,0 +1,162 @@
+/** The trainer: steps until a reason to stop, one compiled program per length, and nothing kept on the device after. */
+import { setImmediate } from "node:timers/promises";
+import { ArgumentError, type Device, type DeviceArray, jit, type optim, random } from "@banach/autograd";
+import type { Task } from "../tasks/task.ts";
+import type { LengthSchedule } from "./lengths.ts";
+import type { Params, SequenceModel } from "./model.ts";
+import { initialState, streamKey, type TrainCounters, type TrainState } from "./state.ts";
+import { readReport, type StepReport, trainStep } from "./step.ts";
+
+/** Training ends early when the last batches of full length were all this accurate. */
+export interface Target {
+  /** Token accuracy, in (0, 1]. */
+  readonly accuracy: number;
+  /** How many batches in a row; default 3. Each is new data, seen before the update that it causes. */
+  readonly batches?: number;
+}
+
+export interface TrainOptions {
+  readonly task: Task;
+  readonly model: SequenceModel;
+  readonly optimizer: optim.Optimizer;
+  readonly device: Device;
+  /** Sequences per step. */
+  readonly batch: number;
+  /** Steps in all, those of the state included. */
+  readonly steps: number;
+  readonly lengths: LengthSchedule;
+  /** Largest global norm of the gradient; null leaves it as it is. */
+  readonly clip: number | null;
+  /** Not used when a state is given, which has its key. */
+  readonly seed: number;
+  /** Where to go on; default a new state. */
+  readonly state?: TrainState;
+  readonly target?: Target | null;
+  /** Seconds; null or absent is no limit. */
+  readonly timeLimit?: number | null;
+  /** After so many skipped updates in a row nothing can be hoped for; default 50. */
+  readonly maxSkippedInRow?: number;
+  /** Aborting ends training after the step at hand. */
+  readonly signal?: AbortSignal;
+  /** Called after each step, and awaited. */
+  readonly onStep?: (event: StepEvent) => void | Promise<void>;
+}
+
+export interface StepEvent extends StepReport {
+  readonly counters: TrainCounters;
+  /** Length of this batch. */
+  readonly length: number;
+  /** Since training started or went on. */
+  readonly seconds: number;
+  /** Copies the state to the host, for a checkpoint. */
+  readonly snapshot: () => Promise<TrainState>;
+}
+
+export type StopReason = "steps" | "target" | "time" | "interrupted" | "nonFinite";
+
+export interface TrainResult {
+  readonly reason: StopReason;
+  readonly state: TrainState;
+  readonly seconds: number;
+}
+
+/**
+ * Trains. The numbers are a function of the options, not of when it is stopped and taken up again from `state`. Updates
+ * whose loss or gradient is not finite are skipped and counted; sequences whose solver does not converge are counted.
+ * Throws ArgumentError for options outside their domains.
+ */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  requireOptions(options);
+  const { device } = options;
+  const start = options.state ?? initialState(options);
+  const step = jit(trainStep(options), { device, donate: [0, 1], label: "train step" });
+  const keys = { training: streamKey(start.key, "training"), lengths: streamKey(start.key, "lengths") };
+  const resident: Resident = { params: device.put(start.params), optimizer: device.put(start.optimizer) };
+  let { counters } = start;
+  const startedAt = performance.now();
+  const elapsed = (): number => (performance.now() - startedAt) / 1000;
+  const snapshot = async (): Promise<TrainState> => ({ ...(await device.get(resident)), key: start.key, counters });
+  try {
+    let reason = reasonToStop(counters, options, elapsed());
+    while (reason === null) {
+      const length = options.lengths.next(counters.lengths, random.foldIn(keys.lengths, counters.step));
+      const batch = options.task.sample(random.foldIn(keys.training, counters.step), { batch: options.batch, length });
+      const result = await step(resident.params, resident.optimizer, batch);
+      resident.params = result.params;
+      resident.optimizer = result.optimizer;
+      const report = readReport(await readOnce(result.report));
+      counters = count(counters, report, length, options);
+      await options.onStep?.({ ...report, counters, length, seconds: elapsed(), snapshot });
+      // A backend may compute without ever leaving this thread; without a turn of the loop no signal would be seen.
+      await setImmediate();
+      reason = reasonToStop(counters, options, elapsed());
+    }
+    return { reason, state: await snapshot(), seconds: elapsed() };
+  } finally {
+    device.dispose(resident);
+  }
+}
+
+interface Resident {
+  params: Params;
+  optimizer: unknown;
+}
+
+async function readOnce(array: DeviceArray): Promise<ArrayLike<number>> {
+  try {
+    return (await array.read()).data;
+  } finally {
+    array.dispose();
+  }
+}
+
+function count(before: TrainCounters, report: StepReport, length: number, options: TrainOptions): TrainCounters {
+  const skipped = Number(report.skipped);
+  const accuracy = report.tokenAccuracy;
+  const isFull = length === options.lengths.full;
+  return {
+    step: before.step + 1,
+    skipped: before.skipped + skipped,
+    skippedInRow: report.skipped ? before.skippedInRow + 1 : 0,
+    notConverged: before.notConverged + report.notConverged,
+    lengths: options.lengths.observe(before.lengths, accuracy),
+    fullLength: isFull ? [...before.fullLength, accuracy].slice(-windowOf(options)) : before.fullLength,
+  };
+}
+
+function windowOf({ target }: TrainOptions): number {
+  return target?.batches ?? 3;
+}
+
+function reasonToStop(counters: TrainCounters, options: TrainOptions, seconds: number): StopReason | null {
+  const { target, timeLimit, signal, steps, maxSkippedInRow = 50 } = options;
+  const recent = counters.fullLength;
+  if (counters.skippedInRow >= maxSkippedInRow) return "nonFinite";
+  const reached = (accuracy: number): boolean =>
+    recent.length >= windowOf(options) && recent.every((value) => value >= accuracy);
+  if (target !== null && target !== undefined && reached(target.accuracy)) return "target";
+  if (counters.step >= steps) return "steps";
+  if (signal?.aborted === true) return "interrupted";
+  if (timeLimit !== null && timeLimit !== undefined && seconds >= timeLimit) return "time";
+  return null;
+}
+
+function requireOptions({ batch, steps, target, timeLimit }: TrainOptions): void {
+  if (!Number.isSafeInteger(batch) || batch < 1) {
+    throw new ArgumentError(`train: batch must be a positive integer, got ${batch}`);
+  }
+  if (!Number.isSafeInteger(steps) || steps < 0) {
+    throw new ArgumentError(`train: steps must be a non-negative integer, got ${steps}`);
+  }
+  if (target !== null && target !== undefined) {
+    const { accuracy, batches = 1 } = target;
+    if (!(accuracy > 0 && accuracy <= 1) || !Number.isSafeInteger(batches) || batches < 1) {
+      throw new ArgumentError(
+        `train: target is an accuracy in (0, 1] over a positive number of batches, got ${accuracy} and ${batches}`,
+      );
+    }
+  }
+  if (timeLimit !== null && timeLimit !== undefined && !(timeLimit > 0)) {
+    throw new ArgumentError(`train: timeLimit must be positive, got ${timeLimit}`);
+  }
+}

@@ -1,0 +1,120 @@
+import { array, type HostTensor, mul, optim, treeLeaves } from "@banach/autograd";
+import { findBackend } from "../../src/cli/backends.ts";
+import { expect, test } from "vitest";
+import { parseGroup } from "../../src/groups/index.ts";
+import { wordProblem } from "../../src/tasks/index.ts";
+import { fixed, type SequenceModel, type StepEvent, train, type TrainOptions, uniform } from "../../src/train/index.ts";
+import { phaseModel } from "../stand-in.ts";
+
+const task = wordProblem({ group: parseGroup("Z2") });
+
+async function run(
+  options: Partial<TrainOptions> = {},
+): Promise<{ events: StepEvent[]; result: Awaited<ReturnType<typeof train>> }> {
+  await using device = await findBackend("reference")();
+  const events: StepEvent[] = [];
+  const result = await train({
+    task,
+    model: phaseModel(task.vocabulary),
+    optimizer: optim.adamw({ learningRate: 0.03 }),
+    device,
+    batch: 8,
+    steps: 6,
+    lengths: uniform(1, 4),
+    clip: 1,
+    seed: 3,
+    onStep: (event) => void events.push(event),
+    ...options,
+  });
+  return { events, result };
+}
+
+const numbers = (tree: unknown): readonly (readonly [string, readonly number[]])[] =>
+  treeLeaves(tree as HostTensor).map(({ path, leaf }) => [path, Array.from(leaf.data)] as const);
+
+test("the same seed gives the same numbers, another seed others", async () => {
+  const [a, b, c] = [await run(), await run(), await run({ seed: 4 })];
+  expect(numbers(a.result.state.params)).toEqual(numbers(b.result.state.params));
+  expect(numbers(a.result.state.params)).not.toEqual(numbers(c.result.state.params));
+});
+
+test("10 and 10 steps are 20 steps, bit for bit", async () => {
+  const whole = await run({ steps: 20 });
+  const half = await run({ steps: 10 });
+  const rest = await run({ steps: 20, state: half.result.state, seed: 999 });
+  expect(rest.result.state.counters).toEqual(whole.result.state.counters);
+  expect(numbers(rest.result.state.params)).toEqual(numbers(whole.result.state.params));
+  expect(numbers(rest.result.state.optimizer)).toEqual(numbers(whole.result.state.optimizer));
+});
+
+test("training keeps the number of live buffers, and leaves none", async () => {
+  await using device = await findBackend("reference")();
+  const live = new Set<number>();
+  await run({ device, steps: 8, onStep: () => void live.add(device.memory().liveBuffers) });
+  expect(live.size).toBe(1);
+  expect(device.memory().liveBuffers).toBe(0);
+});
+
+test("one program per length", async () => {
+  await using device = await findBackend("reference")();
+  const { events } = await run({ device, steps: 12, lengths: uniform(2, 4) });
+  expect(device.compiledPrograms).toBe(new Set(events.map(({ length }) => length)).size);
+});
+
+test("it learns, and stops at the target", async () => {
+  const { result } = await run({
+    batch: 32,
+    steps: 400,
+    lengths: fixed(4),
+    target: { accuracy: 0.99, batches: 3 },
+  });
+  expect(result.reason).toBe("target");
+  expect(result.state.counters.fullLength).toHaveLength(3);
+});
+
+/** NaN in the loss of every batch, gradient included. */
+function poisoned(model: SequenceModel): SequenceModel {
+  return {
+    init: model.init,
+    apply: (params, ids) => {
+      const { logits, stats } = model.apply(params, ids);
+      return { logits: mul(logits, array(Number.NaN)), stats };
+    },
+  };
+}
+
+test("an update that is not finite is skipped and counted, and many in a row end training", async () => {
+  const clean = await run({ steps: 0 });
+  const { result, events } = await run({
+    model: poisoned(phaseModel(task.vocabulary)),
+    steps: 100,
+    maxSkippedInRow: 5,
+  });
+  expect(result.reason).toBe("nonFinite");
+  expect(events.map(({ skipped }) => skipped)).toEqual([true, true, true, true, true]);
+  expect(result.state.counters).toMatchObject({ step: 5, skipped: 5, skippedInRow: 5 });
+  expect(numbers(result.state.params)).toEqual(numbers(clean.result.state.params));
+  expect(numbers(result.state.optimizer)).toEqual(numbers(clean.result.state.optimizer));
+});
+
+test("abort ends after the step at hand, the time limit too", async () => {
+  const controller = new AbortController();
+  const aborted = await run({
+    signal: controller.signal,
+    steps: 100,
+    onStep: ({ counters }) => {
+      if (counters.step === 2) controller.abort();
+    },
+  });
+  expect(aborted.result.reason).toBe("interrupted");
+  expect(aborted.result.state.counters.step).toBe(2);
+  const timed = await run({ steps: 100, timeLimit: 1e-9 });
+  expect(timed.result.reason).toBe("time");
+});
+
+test("options outside their domains are refused", async () => {
+  await expect(run({ batch: 0 })).rejects.toThrow("batch must be a positive integer, got 0");
+  await expect(run({ steps: -1 })).rejects.toThrow("steps must be a non-negative integer");
+  await expect(run({ target: { accuracy: 2 } })).rejects.toThrow("target is an accuracy in (0, 1]");
+  await expect(run({ timeLimit: -1 })).rejects.toThrow("timeLimit must be positive");
+});
