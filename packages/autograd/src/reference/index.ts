@@ -1,0 +1,3 @@
+/** The reference backend and its interpreter. */
+export { referenceBackend, type ReferenceOptions } from "./backend.ts";
+export { type CompiledGraph, compileGraph, evaluateGraph, type GraphResult } from "./interpret.ts";
