@@ -1,0 +1,80 @@
+/** From the configuration of a run to its parts: task, model, optimiser, length schedule. */
+import { ArgumentError, optim } from "@banach/autograd";
+import { fpRnn, householder, languageModel, picard, sequential, throughTime, truncated } from "@banach/fprnn";
+import type { LengthsConfig, ModelConfig, OptimizerConfig, RunConfig } from "../run/config.ts";
+import { findTask, type Task } from "../tasks/index.ts";
+import { curriculum, fixed, type LengthSchedule, type SequenceModel, uniform } from "../train/index.ts";
+
+/** What training needs of a configuration. */
+export interface RunParts {
+  readonly task: Task;
+  readonly model: SequenceModel;
+  readonly optimizer: optim.Optimizer;
+  readonly lengths: LengthSchedule;
+}
+
+/** Throws ArgumentError (UnknownNameError for names) for values that fit their types and yet cannot be built. */
+export function buildRun(config: RunConfig): RunParts {
+  const task = buildTask(config);
+  return {
+    task,
+    model: buildModel(config.model, task.vocabulary),
+    optimizer: buildOptimizer(config.optimizer, config.steps),
+    lengths: buildLengths(config.lengths),
+  };
+}
+
+export function buildTask(config: RunConfig): Task {
+  return findTask(config.task.name).create(config.task.options);
+}
+
+/** Solvers and adjoints that can be chosen, by name. */
+const SOLVERS = { sequential, picard } as const;
+
+/** The language model of one kind of layer, in float32. */
+export function buildModel(config: ModelConfig, vocabulary: number): SequenceModel {
+  const { dModel, expand, mixer, solver, adjoint } = config;
+  const { tol, maxSteps } = solver;
+  if (solver.kind === "picard" && adjoint.kind === "through-time") {
+    throw new ArgumentError(
+      "adjoint through-time differentiates the sweep of solver sequential; with solver picard use adjoint truncated",
+    );
+  }
+  const layer = fpRnn({
+    dModel,
+    expand,
+    mixer: householder({ rank: mixer.rank, gain: mixer.gain }),
+    solver: SOLVERS[solver.kind]({ tol, maxSteps }),
+    adjoint: adjoint.kind === "through-time" ? throughTime({ local: "step" }) : truncated({ steps: 1 }),
+  });
+  const layers = Array.from({ length: config.layers }, () => layer);
+  return languageModel({ vocabulary, dModel, layers });
+}
+
+/** The same model, solved to another tolerance with up to `maxSteps` iterations. */
+export function solvedTo(config: ModelConfig, tol: number, maxSteps: number): ModelConfig {
+  return { ...config, solver: { ...config.solver, tol, maxSteps } };
+}
+
+export function buildLengths(config: LengthsConfig): LengthSchedule {
+  switch (config.kind) {
+    case "fixed":
+      return fixed(config.length);
+    case "uniform":
+      return uniform(config.from, config.to);
+    case "curriculum":
+      return curriculum(config);
+    default:
+      return config satisfies never;
+  }
+}
+
+function buildOptimizer(config: OptimizerConfig, steps: number): optim.Optimizer {
+  const { learningRate, schedule, weightDecay } = config;
+  const cosine = (): optim.Schedule => optim.cosine({ peak: learningRate, steps: Math.max(1, steps) });
+  return optim.adamw({
+    learningRate: schedule === "cosine" ? cosine() : learningRate,
+    weightDecay,
+    decay: optim.decayAllButNorms,
+  });
+}

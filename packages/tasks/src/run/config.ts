@@ -1,0 +1,109 @@
+/** config.json of a run: everything that its numbers depend on, checked when it is read. */
+import { CheckpointError } from "@banach/autograd";
+import { z } from "zod";
+import { describeIssues } from "./issues.ts";
+import { isRecord, parseJson } from "./json.ts";
+
+export const CONFIG_VERSION = 1;
+
+export type LengthsConfig =
+  | { readonly kind: "fixed"; readonly length: number }
+  | { readonly kind: "uniform"; readonly from: number; readonly to: number }
+  | { readonly kind: "curriculum"; readonly from: number; readonly to: number; readonly threshold: number };
+
+export interface ModelConfig {
+  readonly kind: "fp-rnn";
+  readonly dModel: number;
+  readonly expand: number;
+  readonly layers: number;
+  readonly mixer: { readonly kind: "householder"; readonly rank: number; readonly gain: 1 | 2 };
+  readonly solver: { readonly kind: "sequential" | "picard"; readonly tol: number; readonly maxSteps: number };
+  readonly adjoint: { readonly kind: "through-time" | "truncated" };
+}
+
+export interface OptimizerConfig {
+  readonly learningRate: number;
+  readonly schedule: "constant" | "cosine";
+  readonly weightDecay: number;
+  /** Largest global norm of the gradient; null does not clip. */
+  readonly clip: number | null;
+}
+
+export interface RunConfig {
+  readonly version: typeof CONFIG_VERSION;
+  readonly task: { readonly name: string; readonly options: Readonly<Record<string, string>> };
+  readonly lengths: LengthsConfig;
+  readonly model: ModelConfig;
+  readonly optimizer: OptimizerConfig;
+  readonly batch: number;
+  readonly steps: number;
+  readonly seed: number;
+  readonly backend: string;
+  /** Training ends early at this accuracy; null trains all steps. */
+  readonly target: number | null;
+  /** Seconds; null is no limit. */
+  readonly timeLimit: number | null;
+}
+
+const size = z.int().positive();
+
+const lengthsSchema: z.ZodType<LengthsConfig> = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("fixed"), length: size }),
+  z.strictObject({ kind: z.literal("uniform"), from: size, to: size }),
+  z.strictObject({ kind: z.literal("curriculum"), from: size, to: size, threshold: z.number().gt(0).lt(1) }),
+]);
+
+const modelSchema: z.ZodType<ModelConfig> = z.strictObject({
+  kind: z.literal("fp-rnn"),
+  dModel: size,
+  expand: size,
+  layers: size,
+  mixer: z.strictObject({
+    kind: z.literal("householder"),
+    rank: size,
+    gain: z.union([z.literal(1), z.literal(2)]),
+  }),
+  solver: z.strictObject({
+    kind: z.enum(["sequential", "picard"]),
+    tol: z.number().nonnegative(),
+    maxSteps: size,
+  }),
+  adjoint: z.strictObject({ kind: z.enum(["through-time", "truncated"]) }),
+});
+
+const configSchema: z.ZodType<RunConfig> = z.strictObject({
+  version: z.literal(CONFIG_VERSION),
+  task: z.strictObject({ name: z.string(), options: z.record(z.string(), z.string()) }),
+  lengths: lengthsSchema,
+  model: modelSchema,
+  optimizer: z.strictObject({
+    learningRate: z.number().nonnegative(),
+    schedule: z.enum(["constant", "cosine"]),
+    weightDecay: z.number().nonnegative(),
+    clip: z.number().positive().nullable(),
+  }),
+  batch: size,
+  steps: z.int().nonnegative(),
+  seed: z.int(),
+  backend: z.string(),
+  target: z.number().gt(0).lte(1).nullable(),
+  timeLimit: z.number().positive().nullable(),
+});
+
+/** The text of config.json. */
+export function formatConfig(config: RunConfig): string {
+  return `${JSON.stringify(config, null, 2)}\n`;
+}
+
+/** The configuration in a text. Throws CheckpointError, which names each member that is wrong. */
+export function parseConfig(text: string): RunConfig {
+  const value = parseJson(text, "config.json");
+  if (isRecord(value) && value["version"] !== CONFIG_VERSION) {
+    throw new CheckpointError(
+      `config.json: version ${JSON.stringify(value["version"])}, this program reads version ${CONFIG_VERSION}`,
+    );
+  }
+  const parsed = configSchema.safeParse(value);
+  if (!parsed.success) throw new CheckpointError(`config.json: ${describeIssues(parsed.error)}`);
+  return parsed.data;
+}

@@ -1,0 +1,14 @@
+/** Run folders: what a training run leaves behind, and how it is read again. */
+export { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
+export {
+  CONFIG_VERSION,
+  type LengthsConfig,
+  type ModelConfig,
+  type OptimizerConfig,
+  parseConfig,
+  type RunConfig,
+} from "./config.ts";
+export type { EvaluationLine, MetricsLine, ResumeLine, StepLine, StopLine } from "./metrics.ts";
+export { readSafetensors } from "./read-safetensors.ts";
+export { createRun, openRun, type RunFolder } from "./run-folder.ts";
+export { type SafeTensors, writeSafetensors } from "./safetensors.ts";

@@ -1,0 +1,70 @@
+/** metrics.jsonl of a run: one JSON object per line, appended as training goes. */
+import type { EvaluationRow, StopReason } from "../train/index.ts";
+
+/** What was measured at a training step. Numbers that are not finite are null in the file. */
+export interface StepLine {
+  readonly type: "step";
+  readonly step: number;
+  readonly length: number;
+  readonly loss: number;
+  readonly tokenAccuracy: number;
+  readonly sequenceAccuracy: number;
+  readonly gradientNorm: number;
+  /** Of the solvers, per sequence; the mean. */
+  readonly iterations: number;
+  /** Sequences of this batch whose solver did not meet its tolerance. */
+  readonly notConverged: number;
+  /** Whether this update was skipped because it was not finite. */
+  readonly skipped: boolean;
+  readonly seconds: number;
+}
+
+export interface ResumeLine {
+  readonly type: "resume";
+  readonly step: number;
+  /** Steps in all, from here on. */
+  readonly steps: number;
+}
+
+export interface StopLine {
+  readonly type: "stop";
+  readonly step: number;
+  readonly reason: StopReason;
+  /** Since training started or was resumed. */
+  readonly seconds: number;
+  readonly skipped: number;
+  readonly notConverged: number;
+}
+
+export interface EvaluationLine extends EvaluationRow {
+  readonly type: "evaluation";
+  readonly step: number;
+}
+
+export type MetricsLine = StepLine | ResumeLine | StopLine | EvaluationLine;
+
+/** With the line feed. */
+export function formatMetrics(line: MetricsLine): string {
+  return `${JSON.stringify(line)}\n`;
+}
+
+/**
+ * The lines up to a step, for going on from a checkpoint: what was written after it is done again, and a last line that
+ * was cut short is dropped.
+ */
+export function linesUpTo(text: string, step: number): string {
+  return text
+    .split("\n")
+    .filter((line) => isUpTo(line, step))
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+function isUpTo(line: string, step: number): boolean {
+  try {
+    const value = JSON.parse(line) as { readonly step?: unknown } | null;
+    return typeof value?.step === "number" && value.step <= step;
+  } catch {
+    return false;
+  }
+}
