@@ -5,6 +5,8 @@ import { type DType, formatType, type TensorType } from "./tensor-type.ts";
 
 /** A value, identified by object identity. */
 export class Var {
+  /** Tells the compiler apart what is otherwise shaped like a literal. */
+  readonly kind: "var" = "var" as const;
   readonly type: TensorType;
 
   constructor(type: TensorType) {

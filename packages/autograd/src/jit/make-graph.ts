@@ -4,6 +4,7 @@ import { type ConcreteArray, isConcreteArray } from "../ir/concrete-array.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { HostArray, TensorType } from "../ir/tensor-type.ts";
 import { lift } from "../ops/lift.ts";
+import { installMethods } from "../ops/methods.ts";
 import type { DeviceArray } from "../runtime/device-array.ts";
 import { array, HostTensor } from "../runtime/host-tensor.ts";
 import { isTracing, traceOpen, varOf } from "../trace/builder.ts";
@@ -76,6 +77,7 @@ export function traceFunction(
   types: readonly TensorType[],
 ): TracedFunction {
   if (isTracing()) throw new TraceError("jit: a jitted function cannot be called while another is being traced");
+  installMethods();
   let outputDef: TreeDef = { kind: "leaf" };
   const { graph, captured } = traceOpen(types, (leaves) => {
     const args = unflatten(def, leaves) as never[];

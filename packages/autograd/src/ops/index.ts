@@ -1,6 +1,4 @@
-/** Operations on traced tensors, as free functions; importing this also gives Tracer its methods. */
-import "./methods.ts";
-
+/** Operations on traced tensors, as free functions; most are methods of Tracer too. */
 export { dotGeneral, type DotGeneralOptions, matmul, vdot } from "./contraction.ts";
 export { scan, type ScanOptions, stopGradient, whileLoop, type WhileOptions } from "./control.ts";
 export { arange, constant, full, iota, ones, onesLike, zeros, zerosLike } from "./creation.ts";

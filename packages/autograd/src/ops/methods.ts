@@ -93,12 +93,22 @@ declare module "../trace/tracer.ts" {
   interface Tracer extends TracerMethods {}
 }
 
-for (const [name, operation] of Object.entries(operations)) {
-  Object.defineProperty(Tracer.prototype, name, {
-    value(this: Tracer, ...rest: unknown[]): unknown {
-      return (operation as (...args: unknown[]) => unknown)(this, ...rest);
-    },
-    configurable: true,
-    writable: true,
-  });
+let installed = false;
+
+/**
+ * Gives Tracer its methods. Whatever opens an outermost trace calls this first: a side effect of importing a module would
+ * be dropped by bundlers, for the package declares that it has none.
+ */
+export function installMethods(): void {
+  if (installed) return;
+  installed = true;
+  for (const [name, operation] of Object.entries(operations)) {
+    Object.defineProperty(Tracer.prototype, name, {
+      value(this: Tracer, ...rest: unknown[]): unknown {
+        return (operation as (...args: unknown[]) => unknown)(this, ...rest);
+      },
+      configurable: true,
+      writable: true,
+    });
+  }
 }

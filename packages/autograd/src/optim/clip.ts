@@ -3,20 +3,21 @@ import { ArgumentError } from "../errors.ts";
 import { add, div, minimum, mul, sqrt, square } from "../ops/elementwise.ts";
 import { astype } from "../ops/lift.ts";
 import { sum } from "../ops/reduction.ts";
-import { eagerly, type Tensor } from "../random/eager.ts";
+import { eagerly } from "../random/eager.ts";
 import { literalTracer } from "../trace/builder.ts";
 import type { Tracer } from "../trace/tracer.ts";
 import { type Tree, treeLeaves, treeMap } from "../trace/tree.ts";
+import type { LeafOf } from "./optimizer.ts";
 
 export interface Clipped<G> {
   readonly grads: G;
   /** Before clipping. */
-  readonly norm: Tensor;
+  readonly norm: LeafOf<G>;
 }
 
 /** sqrt of the sum of all squares in a tree: a scalar of the widest dtype in it, float32 0 for a tree without leaves. */
-export function globalNorm(tree: unknown): Tensor {
-  return eagerly(norm)(tree);
+export function globalNorm<G>(tree: G): LeafOf<G> {
+  return eagerly(norm)(tree) as LeafOf<G>;
 }
 
 function norm(tree: unknown): Tracer {

@@ -1,7 +1,7 @@
 /** Optimisers as values: pure functions on trees of parameters, gradients and state. */
 export { adamw, type AdamWOptions, decayAllButNorms } from "./adamw.ts";
 export { clipByGlobalNorm, type Clipped, globalNorm } from "./clip.ts";
-export type { Optimizer, OptimizerState, Updated } from "./optimizer.ts";
+export type { LeafOf, Optimizer, OptimizerState, Updated } from "./optimizer.ts";
 export {
   constant,
   cosine,

@@ -10,10 +10,19 @@ import type { Tracer } from "../trace/tracer.ts";
 import { treeMap } from "../trace/tree.ts";
 import type { Schedule } from "./schedule.ts";
 
+/** The kind of tensor at the leaves of a tree of parameters. */
+export type LeafOf<P> = P extends Tensor
+  ? P
+  : P extends readonly (infer Item)[]
+    ? LeafOf<Item>
+    : P extends object
+      ? LeafOf<P[keyof P]>
+      : never;
+
 /** The state between updates: a tree like any other, to be passed through jit, donated and saved. */
 export interface OptimizerState<P> {
   /** int32: updates made so far. */
-  readonly step: Tensor;
+  readonly step: LeafOf<P>;
   /** Trees shaped like the parameters, of their dtypes, by name. */
   readonly slots: { readonly [name: string]: P };
 }
@@ -71,7 +80,8 @@ export function optimizer(rule: Rule): Optimizer {
   };
   return {
     init: <P>(params: P) => eagerly(start)(params) as OptimizerState<P>,
-    update: <P>(grads: P, state: OptimizerState<P>, params: P) => eagerly(step)(grads, state, params) as Updated<P>,
+    update: <P>(grads: P, state: OptimizerState<P>, params: P) =>
+      eagerly(step)(grads, state as OptimizerState<Leaves>, params) as Updated<P>,
   };
 }
 

@@ -3,8 +3,7 @@ import { TraceError } from "../errors.ts";
 import { isConcreteArray } from "../ir/concrete-array.ts";
 import type { Graph } from "../ir/graph.ts";
 import { lift } from "../ops/lift.ts";
-// The functions given to eagerly may call the methods of their tracers.
-import "../ops/methods.ts";
+import { installMethods } from "../ops/methods.ts";
 import { evaluateGraph } from "../reference/interpret.ts";
 import { HostTensor } from "../runtime/host-tensor.ts";
 import { isTracing, traceOpen, varOf } from "../trace/builder.ts";
@@ -36,6 +35,7 @@ export function eagerly<A extends readonly unknown[], R>(f: (...args: A) => R): 
 function evaluate<A extends readonly unknown[]>(f: (...args: A) => unknown, args: readonly unknown[]): unknown {
   const { leaves, def } = flatten(args);
   const tensors = leaves.filter(({ leaf }) => isTensor(leaf)).map(({ leaf, path }) => onHost(leaf, `argument ${path}`));
+  installMethods();
   let result: TreeDef = { kind: "leaf" };
   const { graph, captured } = traceOpen(
     tensors.map(({ type }) => type),

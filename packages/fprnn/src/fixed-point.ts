@@ -1,0 +1,115 @@
+/** fixedPoint: a problem, a solver and an adjoint make a differentiable solution. */
+import {
+  ArgumentError,
+  type Concrete,
+  type Device,
+  type HostTensor,
+  NotConvergedError,
+  type Tracer,
+} from "@banach/autograd";
+import type { Adjoint, ParallelAdjoint } from "./adjoints/index.ts";
+import { truncated } from "./adjoints/index.ts";
+import type { CausalProblem, Problem } from "./problem.ts";
+import { picard, type ParallelSolver, type Solved, type Solver, type Tolerances } from "./solvers/index.ts";
+import { STATUSES, type SolveStats } from "./stats.ts";
+
+/** Options for a problem of which only the map is known. */
+export interface FixedPointOptions extends Partial<Tolerances> {
+  /** Default picard(). `tol` and `maxSteps`, where given, replace the solver's. */
+  readonly solver?: ParallelSolver;
+  /** Default truncated({ steps: 1 }). */
+  readonly adjoint?: ParallelAdjoint;
+}
+
+/** Options for a causal problem: every solver and adjoint is open to it. */
+export interface CausalFixedPointOptions extends Partial<Tolerances> {
+  readonly solver?: Solver;
+  readonly adjoint?: Adjoint;
+}
+
+/**
+ * Solves y = problem.step(y, theta) from y0 [batch, time, channel], inside a traced function. Gradients flow to what
+ * `theta` is made of, by the adjoint; none flows to y0. Non-convergence is reported in `stats`, per sequence, and never
+ * thrown here: see `solve`. Throws ArgumentError if the adjoint needs a solver that steps through time.
+ */
+export function fixedPoint<Theta>(
+  problem: Problem<Theta>,
+  y0: Tracer,
+  theta: Theta,
+  options?: FixedPointOptions,
+): Solved;
+export function fixedPoint<Theta>(
+  problem: CausalProblem<Theta>,
+  y0: Tracer,
+  theta: Theta,
+  options?: CausalFixedPointOptions,
+): Solved;
+export function fixedPoint<Theta>(
+  problem: Problem<Theta> | CausalProblem<Theta>,
+  y0: Tracer,
+  theta: Theta,
+  options: CausalFixedPointOptions = {},
+): Solved {
+  const { solver: chosen = picard(), adjoint = truncated(), tol, maxSteps } = options;
+  const solver = chosen.with({
+    ...(tol === undefined ? {} : { tol }),
+    ...(maxSteps === undefined ? {} : { maxSteps }),
+  });
+  if (adjoint.kind === "causal") {
+    if (solver.kind !== "causal") {
+      throw new ArgumentError(
+        `${adjoint.name} needs a solver that steps through time, such as sequential(); got ${solver.name}`,
+      );
+    }
+    return adjoint.apply(requireCausal(problem, adjoint.name), y0, theta, solver);
+  }
+  const solve = (): Solved =>
+    solver.kind === "causal"
+      ? solver.solve(requireCausal(problem, solver.name), y0, theta)
+      : solver.solve(problem, y0, theta);
+  return adjoint.apply(problem, theta, solve);
+}
+
+function requireCausal<Theta>(problem: Problem<Theta> | CausalProblem<Theta>, who: string): CausalProblem<Theta> {
+  if ("causal" in problem) return problem;
+  throw new ArgumentError(
+    `${who} needs a causal problem; make one with causalProblem(step, { prepare, at, local, advance })`,
+  );
+}
+
+export interface Solution {
+  /** [batch, time, channel]. */
+  readonly y: HostTensor;
+  readonly stats: SolveStats<HostTensor>;
+}
+
+/**
+ * Solves at once, on a device, from host or device data. Throws NotConvergedError, naming the worst sequence, its status
+ * and residual, unless every sequence met the tolerance; `throw: false` returns whatever was reached. With tol 0 exactly
+ * maxSteps iterations were asked for, and only a failed (diverged or non-finite) sequence throws.
+ */
+export async function solve<Theta>(
+  device: Device,
+  problem: Problem<Theta>,
+  y0: Concrete<Tracer>,
+  theta: Concrete<Theta>,
+  options: FixedPointOptions & { readonly throw?: boolean } = {},
+): Promise<Solution> {
+  const run = (start: Tracer, parameters: Theta): Solved => fixedPoint(problem, start, parameters, options);
+  const resident = await device.run<[Tracer, Theta], Solved>(run, ...([y0, theta] as Concrete<[Tracer, Theta]>));
+  const solution: Solution = await device.get(resident);
+  device.dispose(resident);
+  if (options.throw !== false) requireConverged(solution.stats, options);
+  return solution;
+}
+
+function requireConverged(stats: SolveStats<HostTensor>, options: FixedPointOptions): void {
+  const { tol, maxSteps } = { ...(options.solver ?? picard()), ...options };
+  stats.status.data.forEach((code, sequence) => {
+    const status = STATUSES[code] ?? "nonFinite";
+    if (status === "converged" || (status === "maxSteps" && tol === 0)) return;
+    throw new NotConvergedError(
+      `sequence ${sequence} of ${stats.status.data.length}: ${status} after ${stats.iterations.data[sequence] ?? 0} iterations with residual ${stats.residual.data[sequence] ?? Number.NaN}; tol is ${tol}, maxSteps ${maxSteps}. Raise maxSteps, damp the step, or pass throw: false`,
+    );
+  });
+}

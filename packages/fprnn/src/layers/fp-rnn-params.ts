@@ -1,0 +1,102 @@
+/** Parameters and state of the FP-RNN layer. Names are those of the authors' checkpoints. */
+import { eagerly, type MapTree, nn, random, type Tensor, type Tracer } from "@banach/autograd";
+import { argumentSize, type Mixer, type MixerArgument } from "../mixers/mixer.ts";
+
+/** Steps that a short convolution sees, the current one included. */
+export const CONV_KERNEL = 4;
+
+/** D = expand * dModel inner channels. Weights are [out, in]. */
+export interface FpRnnParams<T, M = unknown> {
+  /** [2D, dModel]: the first D outputs are x, the rest the gate z. */
+  readonly input_trans: nn.LinearParams<T>;
+  /** [D, D]. */
+  readonly b_proj: nn.LinearParams<T>;
+  /** [D, D] with bias. */
+  readonly lambda_proj: nn.LinearParams<T>;
+  /** [D, 2D]. */
+  readonly c_proj: nn.LinearParams<T>;
+  /** [dModel, D]. */
+  readonly output_trans: nn.LinearParams<T>;
+  /** [D]. */
+  readonly output_norm: nn.NormParams<T>;
+  readonly mixer: M;
+  /** Short convolutions, if the layer has them: of x itself, b, the mixer's argument and lambda [D]; of [x, y] for c [2D]. */
+  readonly conv1d_x?: nn.CausalConvParams<T>;
+  readonly conv1d_b?: nn.CausalConvParams<T>;
+  readonly conv1d_mixer?: nn.CausalConvParams<T>;
+  readonly conv1d_lambda?: nn.CausalConvParams<T>;
+  readonly conv1d_c?: nn.CausalConvParams<T>;
+}
+
+/** The last inputs of each convolution, [batch, 3, D]; of c's, [batch, 3, 2D]. */
+export interface FpRnnConvState<T> {
+  readonly x: T;
+  readonly b: T;
+  readonly mixer: T;
+  readonly lambda: T;
+  readonly c: T;
+}
+
+/** Where a sequence has got to. */
+export interface FpRnnState<T> {
+  /** y at the last step, [batch, D]; it is the state of the recurrence too. */
+  readonly y: T;
+  readonly conv?: FpRnnConvState<T>;
+}
+
+export interface FpRnnShape {
+  readonly dModel: number;
+  /** Inner channels D. */
+  readonly channels: number;
+  readonly shortConv: boolean;
+  readonly argument: MixerArgument;
+  readonly dtype: random.RandomDType;
+}
+
+/** What a mixer learns. */
+export type MixerParams<M> = M extends Mixer<infer P> ? P : never;
+
+/** Linear weights U(-1/sqrt(in), 1/sqrt(in)), biases 0, norms 1, convolutions U(-1/2, 1/2). */
+export function initFpRnn<K extends Tensor, M extends Mixer>(
+  key: K,
+  shape: FpRnnShape,
+  mixer: M,
+): MapTree<FpRnnParams<Tracer, MixerParams<M>>, Tracer, K> {
+  const { dModel, channels, dtype } = shape;
+  const create = (k: Tracer): FpRnnParams<Tracer> => {
+    const [a, b, c, d, e, f, ...convs] = random.split(k, 11);
+    if (!a || !b || !c || !d || !e || !f) throw new RangeError("split returned fewer keys than asked for");
+    const linear = (draw: Tracer, inFeatures: number, outFeatures: number, bias = false): nn.LinearParams<Tracer> =>
+      nn.linear.init(draw, { inFeatures, outFeatures, bias, dtype });
+    return {
+      input_trans: linear(a, dModel, 2 * channels),
+      b_proj: linear(b, channels, channels),
+      lambda_proj: linear(c, channels, channels, true),
+      c_proj: linear(d, 2 * channels, channels),
+      output_trans: linear(e, channels, dModel),
+      output_norm: nn.initNorm<Tracer>({ features: channels, dtype }),
+      mixer: mixer.init(f, { channels, argument: argumentSize(shape.argument, channels), dtype }),
+      ...(shape.shortConv ? initConvs(convs, channels, dtype) : {}),
+    };
+  };
+  return eagerly(create)(key) as MapTree<FpRnnParams<Tracer, MixerParams<M>>, Tracer, K>;
+}
+
+function initConvs(
+  keys: readonly Tracer[],
+  channels: number,
+  dtype: random.RandomDType,
+): Pick<Required<FpRnnParams<Tracer>>, "conv1d_x" | "conv1d_b" | "conv1d_mixer" | "conv1d_lambda" | "conv1d_c"> {
+  const conv = (i: number, size: number): nn.CausalConvParams<Tracer> => {
+    const key = keys[i];
+    if (key === undefined) throw new RangeError("split returned fewer keys than asked for");
+    return nn.causalConv.init(key, { channels: size, kernel: CONV_KERNEL, dtype });
+  };
+  return {
+    conv1d_x: conv(0, channels),
+    conv1d_b: conv(1, channels),
+    conv1d_mixer: conv(2, channels),
+    conv1d_lambda: conv(3, channels),
+    conv1d_c: conv(4, 2 * channels),
+  };
+}

@@ -1,0 +1,204 @@
+/** The vector-state FP-RNN layer: a dense linear RNN as the fixed point of a diagonal one (arXiv 2503.10799). */
+import {
+  ArgumentError,
+  concatenate,
+  formatType,
+  nn,
+  type random,
+  ShapeError,
+  type Tracer,
+  treeMap,
+  zeros,
+} from "@banach/autograd";
+import { type Adjoint, truncated } from "../adjoints/index.ts";
+import { fixedPoint } from "../fixed-point.ts";
+import type { Mixer, MixerArgument } from "../mixers/mixer.ts";
+import type { CausalProblem } from "../problem.ts";
+import { picard, type Solver, type Tolerances } from "../solvers/index.ts";
+import {
+  CONV_KERNEL,
+  type FpRnnConvState,
+  type FpRnnParams,
+  type FpRnnState,
+  initFpRnn,
+  type MixerParams,
+} from "./fp-rnn-params.ts";
+import { fpRnnProblem, type FpRnnTheta } from "./fp-rnn-problem.ts";
+import type { Layer, LayerResult } from "./layer.ts";
+
+export interface FpRnnOptions<M extends Mixer> {
+  /** Channels of the layer's input and output. */
+  readonly dModel: number;
+  /** Inner channels are expand * dModel; default 2. */
+  readonly expand?: number;
+  readonly mixer: M;
+  /** What Q depends on; default "concatenated": [x_t, y_{t-1}]. */
+  readonly argument?: MixerArgument;
+  /** Short causal convolutions before b, lambda, the mixer, c and x itself; default false. */
+  readonly shortConv?: boolean;
+  /** Default picard(). */
+  readonly solver?: Solver;
+  /** Default truncated(). */
+  readonly adjoint?: Adjoint;
+  /** Added to the mean square of the output norm; default 1e-5. */
+  readonly eps?: number;
+  readonly dtype?: random.RandomDType;
+}
+
+/** A layer's fixed point laid open: for audits, other solvers, and looking at residuals. */
+export interface FpRnnParts {
+  readonly problem: CausalProblem<FpRnnTheta>;
+  readonly theta: FpRnnTheta;
+  /** Zeros, [batch, time, D]. */
+  readonly y0: Tracer;
+  /** What is computed once: x, the gate z, the mixer's input xm, b and lambda, each [batch, time, D]. */
+  readonly prepared: {
+    readonly x: Tracer;
+    readonly z: Tracer;
+    readonly xm: Tracer;
+    readonly b: Tracer;
+    readonly lambda: Tracer;
+  };
+  /** From the fixed point [batch, time, D] to the layer's output [batch, time, dModel] and the state to carry on. */
+  readonly readout: (y: Tracer) => { readonly y: Tracer; readonly state: FpRnnState<Tracer> };
+}
+
+export interface FpRnnLayer<M extends Mixer> extends Layer<FpRnnParams<Tracer, MixerParams<M>>, FpRnnState<Tracer>> {
+  /** The same up to the solve, and from it on, as separate pieces. */
+  parts(params: FpRnnParams<Tracer, MixerParams<M>>, x: Tracer, state?: FpRnnState<Tracer>): FpRnnParts;
+}
+
+/**
+ * The layer of REFERENCE 2.1 (section 4 of the paper), vector state: lambda = sigmoid(W x + b), the input normalised by
+ * (I - Lambda), the fixed point gated by c = silu(W_c [x_t, y_{t-1}]) and silu(z), then RMSNorm and an output map.
+ * With gain 2 the map can leave the contraction region: watch the status in `stats`.
+ */
+export function fpRnn<M extends Mixer>(options: FpRnnOptions<M>): FpRnnLayer<M> {
+  const {
+    dModel,
+    expand = 2,
+    mixer,
+    argument = "concatenated",
+    shortConv = false,
+    dtype = "float32",
+    eps = 1e-5,
+  } = options;
+  const { solver = picard(), adjoint = truncated() } = options;
+  const channels = requireChannels(dModel, expand);
+  const shape = { dModel, channels, shortConv, argument, dtype };
+  const problem = fpRnnProblem(mixer, timeFirst);
+
+  const parts: FpRnnLayer<M>["parts"] = (params, input, state) => {
+    requireInput(input, dModel);
+    const [x, z] = nn.linear.apply(params.input_trans, input).split([channels, channels], -1);
+    if (x === undefined || z === undefined) throw new ShapeError("fpRnn: the input map has too few outputs");
+    const conv = convolve(params, x, state);
+    const b = nn.silu(nn.linear.apply(params.b_proj, conv.b));
+    const lambda = nn.linear.apply(params.lambda_proj, conv.lambda).logistic();
+    const bound = mixer.bind(params.mixer, conv.mixer, argument);
+    const initial = state?.y ?? zeros([x.dim(0), channels], x.dtype);
+    const theta: FpRnnTheta = {
+      inputs: { drive: b.mul(conv.x), lambda, mixer: bound.inputs },
+      mixerWeights: bound.weights,
+      initial,
+    };
+    return {
+      problem,
+      theta,
+      y0: x.zerosLike(),
+      prepared: { x: conv.x, z, xm: conv.mixer, b, lambda },
+      readout: (y) => {
+        const gate = readoutGate(params, conv.x, y, initial, state);
+        const gated = nn.silu(z).mul(gate.c).mul(y);
+        const normalised = nn.rmsNorm(gated, { weight: params.output_norm.weight, eps });
+        const last = y.index(1, -1);
+        const carried = conv.state && gate.state ? { y: last, conv: { ...conv.state, c: gate.state } } : { y: last };
+        return { y: nn.linear.apply(params.output_trans, normalised), state: carried };
+      },
+    };
+  };
+
+  return {
+    name: "fp-rnn",
+    dModel,
+    init: (key) => initFpRnn(key, shape, mixer),
+    parts,
+    apply: (params, x, state, tolerances: Partial<Tolerances> = {}): LayerResult<FpRnnState<Tracer>> => {
+      const { theta, y0, readout } = parts(params, x, state);
+      const { y, stats } = fixedPoint(problem, y0, theta, { solver, adjoint, ...tolerances });
+      return { ...readout(y), stats };
+    },
+  };
+}
+
+function requireChannels(dModel: number, expand: number): number {
+  const channels = dModel * expand;
+  if (!Number.isSafeInteger(dModel) || dModel < 1) {
+    throw new ArgumentError(`fpRnn: dModel must be a positive integer, got ${dModel}`);
+  }
+  if (!Number.isSafeInteger(channels) || channels < 1) {
+    throw new ArgumentError(`fpRnn: expand * dModel must be a positive integer, got ${expand} * ${dModel}`);
+  }
+  return channels;
+}
+
+function requireInput(x: Tracer, dModel: number): void {
+  if (x.rank !== 3 || x.dim(2) !== dModel) {
+    throw new ShapeError(`fpRnn: the input must be [batch, time, ${dModel}], got ${formatType(x.type)}`);
+  }
+  if (x.dim(0) === 0 || x.dim(1) === 0) {
+    throw new ShapeError(`fpRnn: the input ${formatType(x.type)} is empty; give at least one sequence of one step`);
+  }
+}
+
+/** [batch, time, ...] leaves to [time, batch, ...]. */
+function timeFirst(tree: unknown): unknown {
+  return treeMap((x: Tracer) => x.transpose([1, 0, 2]), tree);
+}
+
+interface Convolved {
+  readonly x: Tracer;
+  readonly b: Tracer;
+  readonly mixer: Tracer;
+  readonly lambda: Tracer;
+  readonly state?: Omit<FpRnnConvState<Tracer>, "c">;
+}
+
+/** The four short convolutions of the projected input, each followed by silu; without them, the input itself. */
+function convolve(params: FpRnnParams<Tracer>, x: Tracer, state: FpRnnState<Tracer> | undefined): Convolved {
+  const { conv1d_x, conv1d_b, conv1d_mixer, conv1d_lambda } = params;
+  if (!conv1d_x || !conv1d_b || !conv1d_mixer || !conv1d_lambda) return { x, b: x, mixer: x, lambda: x };
+  const before = state?.conv;
+  const none = zeros([x.dim(0), CONV_KERNEL - 1, x.dim(2)], x.dtype);
+  const run = (conv: nn.CausalConvParams<Tracer>, carried: Tracer | undefined): nn.CausalConvResult => {
+    const { y, state: next } = nn.causalConv.apply(conv, x, carried ?? none);
+    return { y: nn.silu(y), state: next };
+  };
+  const [cx, cb] = [run(conv1d_x, before?.x), run(conv1d_b, before?.b)];
+  const [cm, cl] = [run(conv1d_mixer, before?.mixer), run(conv1d_lambda, before?.lambda)];
+  return {
+    x: cx.y,
+    b: cb.y,
+    mixer: cm.y,
+    lambda: cl.y,
+    state: { x: cx.state, b: cb.state, mixer: cm.state, lambda: cl.state },
+  };
+}
+
+/** c = silu(W_c [x_t, y_{t-1}]); with convolutions, silu(W_c silu(conv([x, y]))), y unshifted, as in the authors' code. */
+function readoutGate(
+  params: FpRnnParams<Tracer>,
+  x: Tracer,
+  y: Tracer,
+  initial: Tracer,
+  state: FpRnnState<Tracer> | undefined,
+): { readonly c: Tracer; readonly state?: Tracer } {
+  const gate = (pair: Tracer): Tracer => nn.silu(nn.linear.apply(params.c_proj, pair));
+  if (params.conv1d_c === undefined) {
+    return { c: gate(concatenate([x, y.shift(1, { fill: initial.expandDims(1) })], -1)) };
+  }
+  const pair = concatenate([x, y], -1);
+  const before = state?.conv?.c ?? zeros([x.dim(0), CONV_KERNEL - 1, pair.dim(2)], x.dtype);
+  const { y: convolved, state: next } = nn.causalConv.apply(params.conv1d_c, pair, before);
+  return { c: gate(nn.silu(convolved)), state: next };
+}

@@ -1,0 +1,26 @@
+/** The interface of sequence layers: records of pure functions over plain parameters, with a state that can be carried on. */
+import type { MapTree, Tensor, Tracer } from "@banach/autograd";
+import type { Tolerances } from "../solvers/index.ts";
+import type { SolveStats } from "../stats.ts";
+
+export interface LayerResult<State> {
+  /** [batch, time, dModel]. */
+  readonly y: Tracer;
+  /** What the next piece of the same sequences must be given to go on as if they had not been cut. */
+  readonly state: State;
+  /** How the fixed point was found, per sequence. */
+  readonly stats: SolveStats;
+}
+
+/** `Params` and `State` are trees of tracers. */
+export interface Layer<Params = unknown, State = unknown> {
+  readonly name: string;
+  readonly dModel: number;
+  /** Parameters with the leaves of the key: host tensors outside a trace, tracers inside one. */
+  init<K extends Tensor>(key: K): MapTree<Params, Tracer, K>;
+  /**
+   * x [batch, time, dModel] -> y of the same shape. Without a state the sequences begin here. `tolerances` replace the
+   * solver's for this call. Throws ShapeError for another shape or an empty time axis.
+   */
+  apply(params: Params, x: Tracer, state?: State, tolerances?: Partial<Tolerances>): LayerResult<State>;
+}

@@ -1,0 +1,107 @@
+/** The Householder mixer: a product of r generalised reflections, each along its own direction. */
+import { ArgumentError, nn, random, type Tensor, type Tracer } from "@banach/autograd";
+import type { Mixer } from "./mixer.ts";
+import {
+  bindProjection,
+  initProjection,
+  project,
+  type ProjectionParams,
+  type ProjectionWeights,
+} from "./projection.ts";
+
+export interface HouseholderOptions {
+  /** Number of reflections r; default 1. */
+  readonly rank?: number;
+  /**
+   * Factor on alpha in (0, 1): 1 is the paper's, with eigenvalues 1 - alpha in (0, 1); 2 is the authors' code, with
+   * eigenvalues in (-1, 1), whose FP-RNN can leave the contraction region. Default 1.
+   */
+  readonly gain?: 1 | 2;
+  /** Applied to the directions before they are normalised; default silu. */
+  readonly activation?: "silu" | "identity";
+  /** Computes the directions through a bottleneck of this size; default none. */
+  readonly projectionRank?: number;
+  /** Least norm of a direction; default 1e-5. */
+  readonly eps?: number;
+}
+
+/** u_proj [r * D, P] gives the directions, the rank index slow; alpha_proj [r, P] with a bias their strengths. */
+export interface HouseholderParams<T> {
+  readonly u_proj: ProjectionParams<T>;
+  readonly alpha_proj: nn.WeightNormLinearParams<T>;
+}
+
+interface HouseholderInputs {
+  /** [..., r * D], or [..., projectionRank]. */
+  readonly u: Tracer;
+  /** [..., r]. */
+  readonly alpha: Tracer;
+}
+
+interface HouseholderWeights {
+  readonly u: ProjectionWeights;
+  readonly alpha: ProjectionWeights;
+}
+
+/** Unit directions [..., D] and strengths gain * alpha [..., 1], one of each per reflection. */
+export interface Reflections {
+  readonly directions: readonly Tracer[];
+  readonly strengths: readonly Tracer[];
+}
+
+export type HouseholderMixer = Mixer<HouseholderParams<Tracer>, HouseholderInputs, HouseholderWeights, Reflections>;
+
+/**
+ * Q = H_{r-1} ... H_0 with H_i = I - gain alpha_i u_i u_i^T, u_i = l2normalize(activation(u_proj(p))_i) and
+ * alpha_i = sigmoid(alpha_proj(p))_i. Throws ArgumentError for a rank below 1.
+ */
+export function householder(options: HouseholderOptions = {}): HouseholderMixer {
+  const { rank = 1, gain = 1, activation = "silu", projectionRank, eps = 1e-5 } = options;
+  if (!Number.isSafeInteger(rank) || rank < 1) {
+    throw new ArgumentError(`householder: rank must be a positive integer, got ${rank}`);
+  }
+  return {
+    name: `householder(${rank})`,
+    init: <K extends Tensor>(
+      key: K,
+      { channels, argument, dtype = "float32" }: Parameters<HouseholderMixer["init"]>[1],
+    ) => {
+      const [u = key, alpha = key, ...bottleneck] = random.split(key, 4);
+      const shape = { inFeatures: argument, dtype };
+      const directions = { ...shape, outFeatures: rank * channels, bias: false };
+      return {
+        u_proj: initProjection(
+          u,
+          bottleneck,
+          projectionRank === undefined ? directions : { ...directions, rank: projectionRank },
+        ),
+        alpha_proj: initProjection(alpha, [], {
+          ...shape,
+          outFeatures: rank,
+          bias: true,
+        }) as nn.WeightNormLinearParams<K>,
+      };
+    },
+    bind: (params, x, argument) => {
+      const u = bindProjection(params.u_proj, x, argument);
+      const alpha = bindProjection(params.alpha_proj, x, argument);
+      return { inputs: { u: u.input, alpha: alpha.input }, weights: { u: u.weights, alpha: alpha.weights } };
+    },
+    at: (inputs, weights, previous) => {
+      const a = project(inputs.u, weights.u, previous);
+      const activated = activation === "silu" ? nn.silu(a) : a;
+      const u = nn.l2Normalize(activated.reshape([...a.shape.slice(0, -1), rank, a.dim(-1) / rank]), { eps });
+      const strengths = project(inputs.alpha, weights.alpha, previous).logistic().mul(gain);
+      const each = Array.from({ length: rank }, (_, i) => i);
+      return {
+        directions: each.map((i) => u.index(-2, i)),
+        strengths: each.map((i) => strengths.sliceAxis(-1, i, i + 1)),
+      };
+    },
+    apply: ({ directions, strengths }, x) =>
+      directions.reduce((y, u, i) => {
+        const along = u.mul(y).sum({ axes: -1, keepDims: true });
+        return y.sub(u.mul(along.mul(strengths[i] ?? 0)));
+      }, x),
+  };
+}

@@ -1,0 +1,40 @@
+/** Fixed-point problems: the map whose fixed point is wanted and, where it is causal in time, how to walk along time. */
+import type { Tracer } from "@banach/autograd";
+
+/** y = step(y, theta) with y [batch, time, channel]. `theta` is a tree of everything the map depends on. */
+export interface Problem<Theta> {
+  /** One application of the map: [batch, time, channel] -> the same. */
+  step(y: Tracer, theta: Theta): Tracer;
+}
+
+/**
+ * A map whose value at time t depends on y_t and, through a state, on earlier times only. `Input` is a tree of what one
+ * time step is given, `State` what it inherits, `Context` what the map at that step needs: leaves are [batch, ...].
+ */
+export interface Causal<Theta, Input, State, Context> {
+  /** Splits theta into inputs stacked over time ([time, batch, ...] leaves) and the state before the first step. */
+  prepare(theta: Theta): { readonly inputs: Input; readonly state: State; readonly previous: Tracer };
+  /**
+   * What the map at one step depends on besides y_t. `previous` is y_{t-1} [batch, channel] as the hidden-dependent
+   * parameters see it: a gradient may be cut there without cutting the one through `state`.
+   */
+  at(input: Input, state: State, previous: Tracer, theta: Theta): Context;
+  /** The map at one step: y_t [batch, channel] -> the same. */
+  local(y: Tracer, context: Context): Tracer;
+  /** The state after the step, from its solution y* and y_t = local(y*, context). */
+  advance(state: State, solution: Tracer, y: Tracer, context: Context): State;
+}
+
+/** A problem that can also be solved front to back. The types of its parts are its own business. */
+export interface CausalProblem<Theta> extends Problem<Theta> {
+  /** Calls `use` with the causal parts; so their types need not be known here. */
+  readonly causal: <R>(use: <Input, State, Context>(causal: Causal<Theta, Input, State, Context>) => R) => R;
+}
+
+/** Hides the types of the parts of a causal problem. */
+export function causalProblem<Theta, Input, State, Context>(
+  step: Problem<Theta>["step"],
+  causal: Causal<Theta, Input, State, Context>,
+): CausalProblem<Theta> {
+  return { step, causal: (use) => use(causal) };
+}

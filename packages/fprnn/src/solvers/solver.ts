@@ -1,0 +1,48 @@
+/** Solvers as values: how a fixed point is found. They give no gradient; an adjoint does. */
+import type { Tracer } from "@banach/autograd";
+import { ArgumentError } from "@banach/autograd";
+import type { CausalProblem, Problem } from "../problem.ts";
+import type { SolveStats } from "../stats.ts";
+
+export interface Tolerances {
+  /** Residual below which a sequence counts as solved; 0 makes exactly maxSteps iterations. */
+  readonly tol: number;
+  /** Iterations at most; for a solver that steps through time, at most so many at each step. */
+  readonly maxSteps: number;
+}
+
+export interface Solved {
+  /** [batch, time, channel]. */
+  readonly y: Tracer;
+  readonly stats: SolveStats;
+}
+
+interface SolverBase<S> extends Tolerances {
+  readonly name: string;
+  /** The same solver with other tolerances. */
+  readonly with: (tolerances: Partial<Tolerances>) => S;
+}
+
+/** Needs only the map: works on all of time at once. */
+export interface ParallelSolver extends SolverBase<ParallelSolver> {
+  readonly kind: "parallel";
+  readonly solve: <Theta>(problem: Problem<Theta>, y0: Tracer, theta: Theta) => Solved;
+}
+
+/** Needs a causal problem: steps through time. */
+export interface CausalSolver extends SolverBase<CausalSolver> {
+  readonly kind: "causal";
+  readonly solve: <Theta>(problem: CausalProblem<Theta>, y0: Tracer, theta: Theta) => Solved;
+}
+
+export type Solver = ParallelSolver | CausalSolver;
+
+/** Checks tolerances and fills in defaults. Throws ArgumentError naming the solver. */
+export function requireTolerances(name: string, given: Partial<Tolerances>, defaults: Tolerances): Tolerances {
+  const { tol, maxSteps } = { ...defaults, ...given };
+  if (!(tol >= 0)) throw new ArgumentError(`${name}: tol must be at least 0, got ${tol}`);
+  if (!Number.isSafeInteger(maxSteps) || maxSteps < 1) {
+    throw new ArgumentError(`${name}: maxSteps must be a positive integer, got ${maxSteps}`);
+  }
+  return { tol, maxSteps };
+}

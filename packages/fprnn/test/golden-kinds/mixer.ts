@@ -1,0 +1,101 @@
+/** Fixtures of kind "mixer": a mixer applied to given arguments, its dense matrix and its gradients. */
+import { type Device, type Tracer, treeLeaves, valueAndGrad } from "@banach/autograd";
+import {
+  householder,
+  type HouseholderMixer,
+  type HouseholderOptions,
+  type HouseholderParams,
+} from "../../src/index.ts";
+import {
+  compare,
+  compareAll,
+  type Comparison,
+  type Fixture,
+  type FixtureTensor,
+  hostTensors,
+  nest,
+  type Tensors,
+} from "./fixture.ts";
+
+export interface MixerConfig {
+  readonly mixer: string;
+  readonly rank?: number;
+  readonly ac?: "silu" | "identity";
+  readonly proj_rank?: number;
+  readonly eps?: number;
+}
+
+interface MixerFixture {
+  readonly config: MixerConfig;
+  readonly params: Tensors;
+  readonly param_arg: FixtureTensor;
+  readonly input_arg: FixtureTensor;
+  readonly output: FixtureTensor;
+  readonly cotangent: FixtureTensor;
+  readonly loss: number;
+  readonly intermediates: { readonly Q_dense: FixtureTensor };
+  readonly grads: Tensors;
+}
+
+export function mixerIsBuilt(config: MixerConfig | undefined): boolean {
+  return config?.mixer === "householder";
+}
+
+/** The authors' mixers: gain 2. */
+export function goldenMixer({ rank = 1, ac = "silu", proj_rank = -1, eps }: MixerConfig): HouseholderMixer {
+  const options: HouseholderOptions = { rank, gain: 2, activation: ac, ...(eps === undefined ? {} : { eps }) };
+  return householder(proj_rank > 0 ? { ...options, projectionRank: proj_rank } : options);
+}
+
+export async function checkMixer(device: Device, raw: Fixture): Promise<Comparison[]> {
+  const fixture = raw as unknown as MixerFixture;
+  const mixer = goldenMixer(fixture.config);
+  const apply = (params: HouseholderParams<Tracer>, argument: Tracer, x: Tracer): Tracer => {
+    const { inputs, weights } = mixer.bind(params, argument, "input");
+    return mixer.apply(mixer.at(inputs, weights, x), x);
+  };
+  const run = valueAndGrad(
+    (
+      { params, param_arg, input_arg }: { params: HouseholderParams<Tracer>; param_arg: Tracer; input_arg: Tracer },
+      cotangent: Tracer,
+    ) => {
+      const output = apply(params, param_arg, input_arg);
+      return { loss: output.mul(cotangent).sum(), output };
+    },
+  );
+  const dense = (params: HouseholderParams<Tracer>, argument: Tracer, units: Tracer): Tracer =>
+    apply(
+      params,
+      argument.expandDims(2).broadcastTo([argument.dim(0), argument.dim(1), units.dim(-1), argument.dim(2)]),
+      units,
+    ).transpose([0, 1, 3, 2]);
+
+  const params = nest(hostTensors(fixture.params)) as never;
+  const { param_arg, input_arg, cotangent, units } = hostTensors({
+    param_arg: fixture.param_arg,
+    input_arg: fixture.input_arg,
+    cotangent: fixture.cotangent,
+    units: unitVectors(fixture.input_arg.shape),
+  });
+  const result = await device.get(await device.run(run, { params, param_arg, input_arg } as never, cotangent!));
+  const matrix = await device.get(await device.run(dense, params, param_arg!, units!));
+  const { params: paramGrads, ...argumentGrads } = result.grad;
+  return [
+    compare("output", result.value.output, fixture.output),
+    compare("loss", result.value.loss, fixture.loss),
+    compare("Q", matrix, fixture.intermediates.Q_dense),
+    ...compareAll(
+      "gradient",
+      [...treeLeaves(paramGrads as never), ...treeLeaves(argumentGrads as never)] as never,
+      fixture.grads,
+    ),
+  ];
+}
+
+/** Every unit vector of the channel axis, at each position: [batch, time, D, D]. */
+function unitVectors([batch = 1, time = 1, size = 1]: readonly number[]): FixtureTensor {
+  const data = Array.from({ length: batch * time * size * size }, (_, i) =>
+    i % size === Math.floor(i / size) % size ? 1 : 0,
+  );
+  return { shape: [batch, time, size, size], data };
+}
