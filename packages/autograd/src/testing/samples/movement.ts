@@ -1,0 +1,90 @@
+/** Samples of the primitives that move elements. */
+import { values } from "../data.ts";
+import { bool, f32, i32, sample, type SampleTable } from "../sample.ts";
+
+const bits = values(NaN, Infinity, -Infinity, 0, -0, 2 ** -140);
+const NO_GRADIENT = { wrt: [] };
+
+export const movement: Pick<
+  SampleTable,
+  "reshape" | "transpose" | "broadcast_in_dim" | "slice" | "pad" | "concatenate"
+> = {
+  reshape: [
+    sample("odd", { shape: [5, 3] }, [f32([3, 5])]),
+    sample("odd", { shape: [2, 1, 12] }, [f32([2, 3, 4])], { name: "merge" }),
+    sample("scalar", { shape: [] }, [f32([1, 1])]),
+    sample("one", { shape: [1, 1] }, [f32([])]),
+    sample("empty", { shape: [4, 0] }, [f32([0, 3])]),
+    sample("large", { shape: [257] }, [f32([1, 257])]),
+    sample("integer", { shape: [6] }, [i32([2, 3])]),
+    sample("integer", { shape: [6] }, [bool([2, 3])], { name: "bool" }),
+    sample("special", { shape: [3, 2] }, [f32([6], bits)], NO_GRADIENT),
+  ],
+  transpose: [
+    sample("odd", { permutation: [1, 0] }, [f32([3, 5])]),
+    sample("odd", { permutation: [2, 0, 1] }, [f32([2, 3, 4])], { name: "cycle" }),
+    sample("odd", { permutation: [0, 2, 1] }, [f32([2, 3, 4])], { name: "last two" }),
+    sample("odd", { permutation: [3, 1, 0, 2] }, [f32([2, 3, 1, 2])], { name: "rank 4" }),
+    sample("scalar", { permutation: [] }, [f32([])]),
+    sample("one", { permutation: [1, 0] }, [f32([1, 1])]),
+    sample("empty", { permutation: [1, 0] }, [f32([0, 3])]),
+    sample("large", { permutation: [1, 0] }, [f32([65, 67])], NO_GRADIENT),
+    sample("integer", { permutation: [1, 0] }, [i32([3, 5])]),
+    sample("integer", { permutation: [1, 0] }, [bool([3, 5])], { name: "bool" }),
+    sample("special", { permutation: [1, 0] }, [f32([2, 3], bits)], NO_GRADIENT),
+  ],
+  broadcast_in_dim: [
+    sample("broadcast", { shape: [3, 5], dims: [1] }, [f32([5])], { name: "rows" }),
+    sample("broadcast", { shape: [3, 5], dims: [0] }, [f32([3])], { name: "columns" }),
+    sample("broadcast", { shape: [3, 5], dims: [0, 1] }, [f32([3, 1])], { name: "size 1" }),
+    sample("broadcast", { shape: [2, 3, 4], dims: [0, 2] }, [f32([2, 4])], { name: "middle" }),
+    sample("broadcast", { shape: [2, 1, 3], dims: [0, 1] }, [f32([2, 1])], { name: "kept size 1" }),
+    sample("broadcast", { shape: [3, 5], dims: [] }, [f32([])], { name: "scalar" }),
+    sample("scalar", { shape: [], dims: [] }, [f32([])]),
+    sample("one", { shape: [1, 1], dims: [1] }, [f32([1])]),
+    sample("empty", { shape: [0, 3], dims: [1] }, [f32([3])], { name: "to nothing" }),
+    sample("empty", { shape: [0, 3], dims: [0, 1] }, [f32([1, 3])], { name: "one to nothing" }),
+    sample("large", { shape: [65, 67], dims: [1] }, [f32([67])], NO_GRADIENT),
+    sample("integer", { shape: [3, 5], dims: [1] }, [i32([5])]),
+    sample("integer", { shape: [3, 5], dims: [1] }, [bool([5])], { name: "bool" }),
+    sample("special", { shape: [3, 6], dims: [1] }, [f32([6], bits)], NO_GRADIENT),
+  ],
+  slice: [
+    sample("odd", { start: [1, 2], limit: [3, 5], strides: [1, 1] }, [f32([3, 5])]),
+    sample("odd", { start: [0, 1], limit: [3, 5], strides: [2, 3] }, [f32([3, 5])], { name: "strided" }),
+    sample("odd", { start: [1, 0], limit: [6, 4], strides: [2, 2] }, [f32([7, 5])], { name: "strided with a rest" }),
+    sample("odd", { start: [0], limit: [7], strides: [1] }, [f32([7])], { name: "whole" }),
+    sample("scalar", { start: [], limit: [], strides: [] }, [f32([])]),
+    sample("one", { start: [4], limit: [5], strides: [9] }, [f32([7])]),
+    sample("empty", { start: [2], limit: [2], strides: [1] }, [f32([7])], { name: "nothing" }),
+    sample("empty", { start: [0, 1], limit: [0, 3], strides: [1, 1] }, [f32([0, 3])]),
+    sample("large", { start: [3], limit: [1025], strides: [4] }, [f32([1030])], NO_GRADIENT),
+    sample("integer", { start: [1], limit: [6], strides: [2] }, [i32([7])]),
+    sample("integer", { start: [1], limit: [6], strides: [2] }, [bool([7])], { name: "bool" }),
+    sample("special", { start: [0], limit: [6], strides: [1] }, [f32([6], bits)], NO_GRADIENT),
+  ],
+  pad: [
+    sample("odd", { low: [1, 0], high: [0, 2], interior: [0, 0] }, [f32([3, 5])]),
+    sample("odd", { low: [1, 2], high: [3, 0], interior: [1, 2] }, [f32([3, 5])], { name: "interior" }),
+    sample("scalar", { low: [], high: [], interior: [] }, [f32([])]),
+    sample("one", { low: [2], high: [1], interior: [3] }, [f32([1])]),
+    sample("empty", { low: [2, 0], high: [1, 0], interior: [1, 1] }, [f32([0, 3])], { name: "of nothing" }),
+    sample("empty", { low: [0], high: [0], interior: [0] }, [f32([0])]),
+    sample("large", { low: [3], high: [5], interior: [1] }, [f32([257])], NO_GRADIENT),
+    sample("integer", { low: [1], high: [1], interior: [1] }, [i32([5])]),
+    sample("integer", { low: [1], high: [1], interior: [1] }, [bool([5])], { name: "bool" }),
+    sample("special", { low: [1], high: [1], interior: [1] }, [f32([6], bits)], NO_GRADIENT),
+  ],
+  concatenate: [
+    sample("odd", { axis: 0 }, [f32([3, 5]), f32([1, 5])]),
+    sample("odd", { axis: 1 }, [f32([3, 5]), f32([3, 2]), f32([3, 1])], { name: "three" }),
+    sample("odd", { axis: 1 }, [f32([2, 3, 4]), f32([2, 2, 4])], { name: "middle" }),
+    sample("one", { axis: 0 }, [f32([3])], { name: "alone" }),
+    sample("empty", { axis: 0 }, [f32([0, 5]), f32([2, 5]), f32([0, 5])], { name: "with nothing" }),
+    sample("empty", { axis: 0 }, [f32([0]), f32([0])]),
+    sample("large", { axis: 0 }, [f32([257]), f32([130])], NO_GRADIENT),
+    sample("integer", { axis: 0 }, [i32([2]), i32([3])]),
+    sample("integer", { axis: 0 }, [bool([2]), bool([3])], { name: "bool" }),
+    sample("special", { axis: 0 }, [f32([6], bits), f32([6], bits)], NO_GRADIENT),
+  ],
+};
