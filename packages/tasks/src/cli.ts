@@ -1,3 +1,26 @@
 #!/usr/bin/env node
-console.error("banach: the command is not written yet");
-process.exitCode = 1;
+/** The entry of the `banach` command: gives the process's streams and signals to `main`. */
+import { basename, relative } from "node:path";
+import { main } from "./cli/main.ts";
+
+const [, script = "banach"] = process.argv;
+
+// A reader that has gone away, such as `head`, is no reason for a stack trace.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(0);
+  });
+}
+
+process.exitCode = await main(process.argv.slice(2), {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  command: basename(script).startsWith("banach") ? "banach" : `node ${relative(process.cwd(), script)}`,
+  onInterrupt: (handler) => {
+    process.on("SIGINT", handler).on("SIGTERM", handler);
+    return () => process.off("SIGINT", handler).off("SIGTERM", handler);
+  },
+  exit: (code) => process.exit(code),
+});

@@ -15,3 +15,6 @@ export class UnknownNameError extends ArgumentError {
     this.valid = valid;
   }
 }
+
+/** Options that do not go together. */
+export class UsageError extends ArgumentError {}

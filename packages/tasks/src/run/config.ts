@@ -39,8 +39,8 @@ export interface RunConfig {
   readonly steps: number;
   readonly seed: number;
   readonly backend: string;
-  /** Training ends early at this accuracy; null trains all steps. */
-  readonly target: number | null;
+  /** Training ends early at this token accuracy over so many batches of full length in a row; null trains all steps. */
+  readonly target: { readonly accuracy: number; readonly batches: number } | null;
   /** Seconds; null is no limit. */
   readonly timeLimit: number | null;
 }
@@ -86,7 +86,7 @@ const configSchema: z.ZodType<RunConfig> = z.strictObject({
   steps: z.int().nonnegative(),
   seed: z.int(),
   backend: z.string(),
-  target: z.number().gt(0).lte(1).nullable(),
+  target: z.strictObject({ accuracy: z.number().gt(0).lte(1), batches: size }).nullable(),
   timeLimit: z.number().positive().nullable(),
 });
 

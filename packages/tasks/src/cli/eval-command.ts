@@ -1,0 +1,60 @@
+/** `banach eval FOLDER`: accuracy by length of a run that was trained before. */
+import type { Command } from "commander";
+import { buildModel, buildRun, buildTask } from "../models/build.ts";
+import { openRun, type RunConfig } from "../run/index.ts";
+import { initialState, type Variant } from "../train/index.ts";
+import { findBackend } from "./backends.ts";
+import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { interruptible } from "./interrupt.ts";
+import type { Io } from "./io.ts";
+import { reporter } from "./reporter.ts";
+import { evaluateRun, evaluationTable, fullLengthOf, trainingVariants } from "./session.ts";
+
+export interface EvalFlags {
+  readonly lengths?: readonly number[];
+  readonly solver?: "sequential" | "picard";
+  readonly tol?: number;
+  readonly maxSteps?: number;
+  readonly batch: number;
+  readonly batches: number;
+  readonly backend?: string;
+  readonly json?: boolean;
+}
+
+export async function evalCommand(io: Io, path: string, command: Command): Promise<ExitCode> {
+  const flags = command.opts<EvalFlags>();
+  const report = reporter(io, flags.json === true);
+  const run = await openRun(path);
+  const { config } = run;
+  const parts = buildRun(config);
+  const state = await run.load(initialState({ ...parts, seed: config.seed }));
+  const full = fullLengthOf(config);
+  await using device = await findBackend(flags.backend ?? config.backend)();
+  report.note(`${parts.task.name}: ${path} after step ${state.counters.step}, trained at lengths up to ${full}`);
+  return await interruptible(io, report.note, async (signal) => {
+    const rows = await evaluateRun({
+      run,
+      state,
+      device,
+      report,
+      signal,
+      variants: variantsOf(config, flags),
+      lengths: flags.lengths ?? [full, 2 * full, 3 * full, 4 * full],
+      batch: flags.batch,
+      batches: flags.batches,
+    });
+    if (rows.length > 0) for (const line of evaluationTable(rows)) report.result(line);
+    return signal.aborted ? EXIT.interrupted : EXIT.ok;
+  });
+}
+
+/** As in training and tighter, or the one way of solving that the options describe. */
+function variantsOf(config: RunConfig, { solver, tol, maxSteps }: EvalFlags): readonly Variant[] {
+  if (solver === undefined && tol === undefined && maxSteps === undefined) return trainingVariants(config);
+  const trained = config.model.solver;
+  const chosen = { kind: solver ?? trained.kind, tol: tol ?? trained.tol, maxSteps: maxSteps ?? 10 * trained.maxSteps };
+  // Without a gradient the adjoint does not matter, but it has to fit the solver.
+  const adjoint = { kind: chosen.kind === "sequential" ? "through-time" : "truncated" } as const;
+  const model = buildModel({ ...config.model, solver: chosen, adjoint }, buildTask(config).vocabulary);
+  return [{ label: `${chosen.kind} tol ${chosen.tol}`, model }];
+}

@@ -1,0 +1,101 @@
+/** The `banach` command: its sub-commands and options, and the exit code that each end means. */
+import { Command, Option } from "commander";
+import { backendNames } from "./backends.ts";
+import { evalCommand } from "./eval-command.ts";
+import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.ts";
+import type { Io } from "./io.ts";
+import { integer, nonNegative, positiveInteger, positiveIntegers } from "./options.ts";
+import { startCommand } from "./start-command.ts";
+import { trainCommand } from "./train-command.ts";
+import { addTrainOptions } from "./train-options.ts";
+
+const EXIT_CODES =
+  "Exit codes: 0 done, 1 a target was missed, 2 unknown option or value or an unusable folder, 3 this machine, 130 interrupted.";
+
+/** Runs the command with arguments (without the program's name) and returns its exit code. Never throws. */
+export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
+  let code: ExitCode = EXIT.ok;
+  const program = buildProgram(io, async (run) => {
+    code = await run();
+  });
+  try {
+    await program.parseAsync([...argv], { from: "user" });
+    return code;
+  } catch (error) {
+    return reportError(error, argv, io);
+  }
+}
+
+type Runner = (run: () => Promise<ExitCode>) => Promise<void>;
+
+function buildProgram(io: Io, runner: Runner): Command {
+  const program = new Command("banach")
+    .description("Trains and evaluates fixed-point recurrent networks.")
+    .addHelpText("after", `\n${EXIT_CODES}`);
+  prepare(program, io);
+
+  const start = program.command("start").description("train parity in a minute or so, and show what was learnt");
+  prepare(start, io)
+    .option("--out <folder>", "folder of the run (default: runs/ and the time)")
+    .option("--seed <n>", "of all random numbers", integer, 0)
+    .addOption(new Option("--backend <name>", "where it runs").choices(backendNames).default("reference"))
+    .option("--json", "write results as JSON lines")
+    .action(() => runner(() => startCommand(io, start)));
+
+  const train = program.command("train").description("train a model on a task, or go on with a run");
+  addTrainOptions(prepare(train, io)).action(() => runner(() => trainCommand(io, train)));
+
+  const evaluation = program.command("eval").description("accuracy by length of a run that was trained before");
+  prepare(evaluation, io)
+    .argument("<folder>", "folder of the run")
+    .option("--lengths <list>", "lengths (default: 1, 2, 3, 4 times the trained one)", positiveIntegers)
+    .addOption(new Option("--solver <name>", "another solver than in training").choices(["sequential", "picard"]))
+    .option("--tol <tolerance>", "another tolerance; by default that of training and a tenth of it", nonNegative)
+    .option("--max-steps <n>", "iterations of the solver, at most", positiveInteger)
+    .option("--batch <n>", "sequences per batch", positiveInteger, 128)
+    .option("--batches <n>", "batches per length", positiveInteger, 2)
+    .addOption(new Option("--backend <name>", "where it runs (default: as in training)").choices(backendNames))
+    .option("--json", "write results as JSON lines")
+    .action((folder: string) => runner(() => evalCommand(io, folder, evaluation)));
+  return program;
+}
+
+/** Makes a command throw instead of ending the process, and list what is valid when an option or a command is not. */
+function prepare(command: Command, io: Io): Command {
+  return command
+    .exitOverride()
+    .allowExcessArguments(false)
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      outputError: (text, write) => {
+        const valid = validFor(command, text);
+        write(valid === null ? text : `${text.trimEnd()}\nvalid: ${valid}\n`);
+      },
+    });
+}
+
+function validFor(command: Command, message: string): string | null {
+  if (message.includes("unknown option")) {
+    return command.options.flatMap(({ long }) => long ?? []).join(", ");
+  }
+  if (message.includes("unknown command")) return command.commands.map((sub) => sub.name()).join(", ");
+  return null;
+}
+
+function reportError(error: unknown, argv: readonly string[], io: Io): ExitCode {
+  const code = exitCodeOf(error);
+  if (code === EXIT.ok) return code;
+  const message = error instanceof Error ? error.message : String(error);
+  if (argv.includes("--json")) {
+    io.stdout.write(`${JSON.stringify({ type: "error", message, exitCode: code ?? EXIT.environment })}\n`);
+  }
+  if (error instanceof Error && error.name === "CommanderError") return code ?? EXIT.usage;
+  if (code !== null) {
+    io.stderr.write(`error: ${message}\n`);
+    return code;
+  }
+  const trace = error instanceof Error ? (error.stack ?? message) : message;
+  io.stderr.write(`error, which was not foreseen; please report it:\n${trace}\n`);
+  return EXIT.environment;
+}

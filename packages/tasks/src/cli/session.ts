@@ -1,0 +1,208 @@
+/** Training and evaluating a run folder, with progress, metrics and checkpoints: what the commands share. */
+import type { Device } from "@banach/autograd";
+import { buildLengths, buildModel, buildTask, type RunParts, solvedTo } from "../models/build.ts";
+import type { RunConfig, RunFolder, StepLine } from "../run/index.ts";
+import {
+  evaluate,
+  type EvaluationRow,
+  type StepEvent,
+  train,
+  type TrainResult,
+  type TrainState,
+  type Variant,
+} from "../train/index.ts";
+import { formatPercent, formatSeconds, formatTable } from "./format.ts";
+import type { Reporter } from "./reporter.ts";
+
+/** Between two checkpoints. */
+const CHECKPOINT_SECONDS = 30;
+
+/** Steps between two warnings of one kind. */
+const WARNING_STEPS = 200;
+
+export interface SessionOptions {
+  readonly run: RunFolder;
+  readonly parts: RunParts;
+  readonly state: TrainState;
+  readonly device: Device;
+  readonly report: Reporter;
+  readonly signal: AbortSignal;
+}
+
+/** Trains from a state to a reason to stop. The checkpoint is then that of the result. */
+export async function trainRun(options: SessionOptions): Promise<TrainResult> {
+  const { run, parts, state, device, report, signal } = options;
+  const { config } = run;
+  const warn = warnings(report);
+  let savedAt = 0;
+  const result = await report.progress(
+    { label: "training", total: config.steps, done: state.counters.step },
+    (progress) =>
+      train({
+        ...parts,
+        device,
+        state,
+        signal,
+        seed: config.seed,
+        batch: config.batch,
+        steps: config.steps,
+        clip: config.optimizer.clip,
+        target: config.target,
+        timeLimit: config.timeLimit,
+        onStep: async (event) => {
+          const line = stepLine(event);
+          await run.append(line);
+          report.event(line);
+          progress.update(event.counters.step, describeStep(event));
+          warn(event);
+          if (event.seconds - savedAt < CHECKPOINT_SECONDS) return;
+          savedAt = event.seconds;
+          await run.save(await event.snapshot());
+        },
+      }),
+  );
+  await run.save(result.state);
+  const { step, skipped, notConverged } = result.state.counters;
+  const line = { type: "stop", step, reason: result.reason, seconds: result.seconds, skipped, notConverged } as const;
+  await run.append(line);
+  report.event(line);
+  report.note(describeStop(result, config));
+  return result;
+}
+
+function stepLine(event: StepEvent): StepLine {
+  const { counters, length, loss, tokenAccuracy, sequenceAccuracy, gradientNorm } = event;
+  const { iterations, notConverged, skipped, seconds } = event;
+  return {
+    type: "step",
+    step: counters.step,
+    length,
+    loss,
+    tokenAccuracy,
+    sequenceAccuracy,
+    gradientNorm,
+    iterations,
+    notConverged,
+    skipped,
+    seconds,
+  };
+}
+
+function describeStep({ loss, tokenAccuracy, iterations, length }: StepEvent): string {
+  return `loss ${loss.toFixed(3)}  accuracy ${formatPercent(tokenAccuracy)} at ${length}  iterations ${iterations.toFixed(1)}`;
+}
+
+/** Says what goes wrong the first time, and then with its count every so often. */
+function warnings(report: Reporter): (event: StepEvent) => void {
+  const saidAt = { skipped: -Infinity, notConverged: -Infinity };
+  const say = (kind: keyof typeof saidAt, step: number, text: string): void => {
+    if (step - saidAt[kind] < WARNING_STEPS) return;
+    saidAt[kind] = step;
+    report.warn(`step ${step}: ${text}`);
+  };
+  return ({ counters, skipped, notConverged }) => {
+    if (skipped) {
+      say("skipped", counters.step, `loss or gradient not finite, update skipped (${counters.skipped} so far)`);
+    }
+    if (notConverged > 0) {
+      const total = counters.notConverged;
+      say(
+        "notConverged",
+        counters.step,
+        `the solver left ${notConverged} sequences above its tolerance (${total} so far)`,
+      );
+    }
+  };
+}
+
+function describeStop({ reason, state, seconds }: TrainResult, config: RunConfig): string {
+  const { step, skipped, notConverged } = state.counters;
+  const at = `after step ${step}, ${formatSeconds(seconds)}`;
+  const counts = `updates skipped ${skipped}, sequences not converged ${notConverged}`;
+  switch (reason) {
+    case "steps":
+      return `all ${config.steps} steps made in ${formatSeconds(seconds)}; ${counts}`;
+    case "target":
+      return `target accuracy reached ${at}; ${counts}`;
+    case "time":
+      return `time limit reached ${at}; ${counts}`;
+    case "interrupted":
+      return `interrupted ${at}; ${counts}`;
+    case "nonFinite":
+      return `stopped ${at}: every update came out not finite; ${counts}. Lower the learning rate`;
+    default:
+      return reason satisfies never;
+  }
+}
+
+export interface EvaluationOptions extends Omit<SessionOptions, "parts"> {
+  readonly lengths: readonly number[];
+  readonly variants?: readonly Variant[];
+  readonly batch?: number;
+  readonly batches?: number;
+}
+
+/** Accuracy by length, solved as in training and to a tenth of that tolerance. Written to the metrics; events are sent. */
+export async function evaluateRun(options: EvaluationOptions): Promise<readonly EvaluationRow[]> {
+  const { run, state, device, report, signal, lengths, batch = 128, batches = 2 } = options;
+  const variants = options.variants ?? trainingVariants(run.config);
+  const total = lengths.length * variants.length * batches;
+  const rows = await report.progress({ label: "evaluating", total }, (progress) =>
+    evaluate({
+      task: buildTask(run.config),
+      variants,
+      params: state.params,
+      key: state.key,
+      device,
+      lengths,
+      batch,
+      batches,
+      signal,
+      onBatch: ({ done, length }) => progress.update(done, `length ${length}`),
+    }),
+  );
+  for (const row of rows) {
+    const line = { type: "evaluation", step: state.counters.step, ...row } as const;
+    await run.append(line);
+    report.event(line);
+  }
+  return rows;
+}
+
+/** The model of a run solved as in training, and to a tenth of the tolerance with twice the iterations. */
+export function trainingVariants(config: RunConfig): readonly Variant[] {
+  const { solver } = config.model;
+  const { vocabulary } = buildTask(config);
+  const at = (tol: number, maxSteps: number): Variant => ({
+    label: `tol ${tol}`,
+    model: buildModel(solvedTo(config.model, tol, maxSteps), vocabulary),
+  });
+  // Rounded, so that a tenth of 0.03 is written 0.003.
+  const tighter = Number((solver.tol / 10).toPrecision(6));
+  return [at(solver.tol, solver.maxSteps), at(tighter, 2 * solver.maxSteps)];
+}
+
+/** The rows as a table for people. */
+export function evaluationTable(rows: readonly EvaluationRow[]): readonly string[] {
+  return formatTable(
+    ["length", "solved to", "tokens right", "sequences right", "iterations", "converged"],
+    rows.map((row) => [
+      String(row.length),
+      row.variant,
+      formatPercent(row.tokenAccuracy),
+      formatPercent(row.sequenceAccuracy),
+      row.iterations.toFixed(1),
+      formatPercent(row.converged),
+    ]),
+  );
+}
+
+/** Token accuracy at a length as solved in training; NaN if it was not evaluated. */
+export function accuracyAt(rows: readonly EvaluationRow[], length: number): number {
+  return rows.find((row) => row.length === length)?.tokenAccuracy ?? Number.NaN;
+}
+
+/** The length that a run trains for. */
+export function fullLengthOf(config: RunConfig): number {
+  return buildLengths(config.lengths).full;
+}

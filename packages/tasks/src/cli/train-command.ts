@@ -1,0 +1,120 @@
+/** `banach train`: a new run, or one that goes on. */
+import type { Device } from "@banach/autograd";
+import type { Command } from "commander";
+import { UsageError } from "../errors.ts";
+import { buildRun } from "../models/build.ts";
+import { createRun, openRun, type RunConfig } from "../run/index.ts";
+import { initialState, type TrainResult } from "../train/index.ts";
+import { findBackend } from "./backends.ts";
+import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { formatPercent, timestamp } from "./format.ts";
+import { interruptible } from "./interrupt.ts";
+import type { Io } from "./io.ts";
+import { type Reporter, reporter } from "./reporter.ts";
+import { accuracyAt, evaluateRun, evaluationTable, fullLengthOf, type SessionOptions, trainRun } from "./session.ts";
+import { configOf, RESUME_OPTIONS, targetOf, type TrainFlags } from "./train-options.ts";
+
+export async function trainCommand(io: Io, command: Command): Promise<ExitCode> {
+  const flags = command.opts<TrainFlags>();
+  const report = reporter(io, flags.json === true);
+  if (flags.resume !== undefined) return resume(io, command, flags, flags.resume, report);
+  return startRun(io, configOf(flags), {
+    report,
+    path: flags.out ?? `runs/train-${timestamp()}`,
+    finish: finishTraining,
+  });
+}
+
+/** What comes after training: an evaluation, and the exit code that it means. Only for runs that were not interrupted. */
+export type Finish = (options: SessionOptions) => Promise<ExitCode>;
+
+export interface StartOptions {
+  readonly report: Reporter;
+  readonly path: string;
+  readonly finish: Finish;
+}
+
+/** Makes the folder of a run and trains it. */
+export async function startRun(io: Io, config: RunConfig, { report, path, finish }: StartOptions): Promise<ExitCode> {
+  const parts = buildRun(config);
+  const state = initialState({ ...parts, seed: config.seed });
+  await using device = await findBackend(config.backend)();
+  const run = await createRun(path, config, state);
+  report.event({ type: "run", folder: path, config });
+  report.note(`${parts.task.name}: ${parts.task.description}`);
+  report.note(`run folder ${path}; ${parts.lengths.name} lengths, seed ${config.seed}, backend ${device.name}`);
+  return await trainAndFinish(io, { run, parts, state, device, report }, finish);
+}
+
+async function resume(io: Io, command: Command, flags: TrainFlags, path: string, report: Reporter): Promise<ExitCode> {
+  requireResumable(command);
+  const given = (name: string): boolean => command.getOptionValueSource(name) === "cli";
+  const opened = await openRun(path);
+  const run = await opened.reconfigure({
+    ...(given("steps") ? { steps: flags.steps } : {}),
+    ...(given("backend") ? { backend: flags.backend } : {}),
+    ...(flags.target === undefined ? {} : { target: targetOf(flags) }),
+    ...(flags.timeLimit === undefined ? {} : { timeLimit: flags.timeLimit }),
+  });
+  const parts = buildRun(run.config);
+  const state = await run.load(initialState({ ...parts, seed: run.config.seed }));
+  const { step } = state.counters;
+  await using device: Device = await findBackend(run.config.backend)();
+  await run.rewind(step);
+  const line = { type: "resume", step, steps: run.config.steps } as const;
+  await run.append(line);
+  report.event(line);
+  report.note(`${parts.task.name}: going on with ${path} at step ${step} of ${run.config.steps}`);
+  return await trainAndFinish(io, { run, parts, state, device, report }, finishTraining);
+}
+
+/** Throws UsageError for options that would change what the run is. */
+function requireResumable(command: Command): void {
+  const names = command.options.map((option) => option.attributeName());
+  const refused = names.filter(
+    (name) => command.getOptionValueSource(name) === "cli" && !RESUME_OPTIONS.includes(name),
+  );
+  if (refused.length === 0) return;
+  const flagsOf = (list: readonly string[]): string =>
+    command.options.flatMap((o) => (list.includes(o.attributeName()) && o.long ? [o.long] : [])).join(", ");
+  throw new UsageError(
+    `${flagsOf(refused)} cannot be changed with --resume; the run's config.json holds. Valid: ${flagsOf(RESUME_OPTIONS)}`,
+  );
+}
+
+async function trainAndFinish(io: Io, options: Omit<SessionOptions, "signal">, finish: Finish): Promise<ExitCode> {
+  const { run, report } = options;
+  return interruptible(io, report.note, async (signal) => {
+    const result: TrainResult = await trainRun({ ...options, signal });
+    const interrupted = (): ExitCode => {
+      report.note(`saved in ${run.path}; go on with: ${io.command} train --resume ${quote(run.path)}`);
+      return EXIT.interrupted;
+    };
+    if (result.reason === "interrupted") return interrupted();
+    const code = await finish({ ...options, state: result.state, signal });
+    if (signal.aborted) return interrupted();
+    report.note(`run folder ${run.path}`);
+    return result.reason === "nonFinite" ? EXIT.checkFailed : code;
+  });
+}
+
+/** For a shell, when there is need. */
+function quote(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/** A table at the trained length; the target, if there is one, has to hold in it. */
+async function finishTraining(options: SessionOptions): Promise<ExitCode> {
+  const { run, report } = options;
+  const length = fullLengthOf(run.config);
+  const rows = await evaluateRun({ ...options, lengths: [length] });
+  for (const line of evaluationTable(rows)) report.result(line);
+  const { target } = run.config;
+  if (target === null || rows.length === 0) return EXIT.ok;
+  const accuracy = accuracyAt(rows, length);
+  if (accuracy >= target.accuracy) return EXIT.ok;
+  report.note(
+    `missed the target: ${formatPercent(accuracy)} of tokens right, ${formatPercent(target.accuracy)} wanted`,
+  );
+  return EXIT.checkFailed;
+}

@@ -1,0 +1,150 @@
+/** The options of `banach train`, and the configuration that they make. */
+import { type Command, Option } from "commander";
+import { CONFIG_VERSION, type LengthsConfig, type RunConfig } from "../run/index.ts";
+import { findTask, resolveOptions, taskDefinitions } from "../tasks/index.ts";
+import { backendNames } from "./backends.ts";
+import { integer, nonNegative, positive, positiveInteger, share } from "./options.ts";
+
+/** As commander hands them over; options of tasks are texts besides. */
+export interface TrainFlags {
+  readonly task: string;
+  readonly length: number;
+  readonly minLength: number;
+  readonly lengthSchedule: LengthsConfig["kind"];
+  readonly batch: number;
+  readonly steps: number;
+  readonly lr: number;
+  readonly lrSchedule: "constant" | "cosine";
+  readonly weightDecay: number;
+  readonly clip: number;
+  readonly dModel: number;
+  readonly expand: number;
+  readonly layers: number;
+  readonly mixer: "householder";
+  readonly rank: number;
+  readonly gain: "1" | "2";
+  readonly solver: "sequential" | "picard";
+  readonly tol: number;
+  readonly maxSteps: number;
+  readonly adjoint?: "through-time" | "truncated";
+  readonly seed: number;
+  readonly backend: string;
+  readonly target?: number;
+  readonly targetBatches: number;
+  readonly timeLimit?: number;
+  readonly out?: string;
+  readonly resume?: string;
+  readonly json?: boolean;
+}
+
+/** Options that may come with --resume: they change how long the run goes on and where, and not its numbers so far. */
+export const RESUME_OPTIONS: readonly string[] = [
+  "resume",
+  "steps",
+  "target",
+  "targetBatches",
+  "timeLimit",
+  "backend",
+  "json",
+];
+
+export function addTrainOptions(command: Command): Command {
+  const choice = (flags: string, description: string, choices: readonly string[], fallback?: string): Option => {
+    const option = new Option(flags, description).choices(choices);
+    return fallback === undefined ? option : option.default(fallback);
+  };
+  // The name of a task is checked with those of its options, so that all messages are alike.
+  command.option("--task <name>", `task: ${taskDefinitions.map(({ name }) => name).join(", ")}`, "word-problem");
+  for (const task of taskDefinitions) {
+    for (const { name, description, default: fallback, choices } of task.options) {
+      const listed = choices === undefined ? "" : `: ${choices.join(", ")}`;
+      command.option(`--${name} <value>`, `${task.name}: ${description}${listed} (default: "${fallback}")`);
+    }
+  }
+  return command
+    .option("--length <n>", "full length of the sequences", positiveInteger, 16)
+    .option("--min-length <n>", "shortest length, of schedules that vary it", positiveInteger, 2)
+    .addOption(choice("--length-schedule <name>", "lengths of batches", ["uniform", "fixed", "curriculum"], "uniform"))
+    .option("--batch <n>", "sequences per step", positiveInteger, 64)
+    .option("--steps <n>", "steps, at most", positiveInteger, 900)
+    .option("--lr <rate>", "learning rate of AdamW", positive, 3e-3)
+    .addOption(choice("--lr-schedule <name>", "learning rate over the steps", ["constant", "cosine"], "constant"))
+    .option("--weight-decay <rate>", "of all but norms and biases", nonNegative, 0.01)
+    .option("--clip <norm>", "largest global norm of the gradient, 0 for any", nonNegative, 1)
+    .option("--d-model <n>", "channels of the model", positiveInteger, 16)
+    .option("--expand <n>", "inner channels per channel", positiveInteger, 2)
+    .option("--layers <n>", "FP-RNN layers", positiveInteger, 1)
+    .addOption(choice("--mixer <name>", "mixer of the channels", ["householder"], "householder"))
+    .option("--rank <n>", "reflections of the mixer", positiveInteger, 2)
+    .addOption(choice("--gain <n>", "scale of a reflection; 2 can leave the region of contraction", ["1", "2"], "1"))
+    .addOption(choice("--solver <name>", "how fixed points are found", ["sequential", "picard"], "sequential"))
+    .option("--tol <tolerance>", "of the solver, relative", nonNegative, 0.03)
+    .option("--max-steps <n>", "iterations of the solver, at most", positiveInteger, 40)
+    .addOption(
+      choice("--adjoint <name>", "gradient of fixed points (default: the solver's)", ["through-time", "truncated"]),
+    )
+    .option("--seed <n>", "of all random numbers", integer, 0)
+    .addOption(choice("--backend <name>", "where programs run", backendNames, "reference"))
+    .option("--target <accuracy>", "stop when it holds at full length; if it is missed, end with 1", share)
+    .option("--target-batches <n>", "batches of full length in a row that have to reach the target", positiveInteger, 3)
+    .option("--time-limit <seconds>", "stop training after so long", positive)
+    .option("--out <folder>", "folder of the run (default: runs/ and the time)")
+    .option("--resume <folder>", "go on with the run in a folder")
+    .option("--json", "write results as JSON lines");
+}
+
+/** Throws UnknownNameError for a task, or an option of one, that is not known. */
+export function configOf(flags: TrainFlags): RunConfig {
+  const task = findTask(flags.task);
+  return {
+    version: CONFIG_VERSION,
+    task: { name: task.name, options: resolveOptions(task, taskOptionsOf(flags)) },
+    lengths: lengthsOf(flags),
+    model: {
+      kind: "fp-rnn",
+      dModel: flags.dModel,
+      expand: flags.expand,
+      layers: flags.layers,
+      mixer: { kind: flags.mixer, rank: flags.rank, gain: flags.gain === "2" ? 2 : 1 },
+      solver: { kind: flags.solver, tol: flags.tol, maxSteps: flags.maxSteps },
+      adjoint: { kind: flags.adjoint ?? (flags.solver === "sequential" ? "through-time" : "truncated") },
+    },
+    optimizer: {
+      learningRate: flags.lr,
+      schedule: flags.lrSchedule,
+      weightDecay: flags.weightDecay,
+      clip: flags.clip === 0 ? null : flags.clip,
+    },
+    batch: flags.batch,
+    steps: flags.steps,
+    seed: flags.seed,
+    backend: flags.backend,
+    target: targetOf(flags),
+    timeLimit: flags.timeLimit ?? null,
+  };
+}
+
+/** The target accuracy with its number of batches. */
+export function targetOf({ target, targetBatches }: TrainFlags): RunConfig["target"] {
+  return target === undefined ? null : { accuracy: target, batches: targetBatches };
+}
+
+/** The options given that belong to some task; that the chosen one has them is checked later. */
+function taskOptionsOf(flags: TrainFlags): Readonly<Record<string, string>> {
+  const names = new Set(taskDefinitions.flatMap(({ options }) => options.map(({ name }) => name)));
+  const given = Object.entries(flags as unknown as Readonly<Record<string, unknown>>);
+  return Object.fromEntries(given.flatMap(([name, value]) => (names.has(name) ? [[name, String(value)]] : [])));
+}
+
+function lengthsOf({ lengthSchedule, length, minLength }: TrainFlags): LengthsConfig {
+  switch (lengthSchedule) {
+    case "fixed":
+      return { kind: "fixed", length };
+    case "uniform":
+      return { kind: "uniform", from: minLength, to: length };
+    case "curriculum":
+      return { kind: "curriculum", from: minLength, to: length, threshold: 0.9 };
+    default:
+      return lengthSchedule satisfies never;
+  }
+}
