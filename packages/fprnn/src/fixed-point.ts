@@ -27,9 +27,12 @@ export interface CausalFixedPointOptions extends Partial<Tolerances> {
   readonly adjoint?: Adjoint;
 }
 
+type AnyProblem<Theta> = Problem<Theta> | CausalProblem<Theta>;
+
 /**
  * Solves y = problem.step(y, theta) from y0 [batch, time, channel], inside a traced function. Gradients flow to what
- * `theta` is made of, by the adjoint; none flows to y0. Non-convergence is reported in `stats`, per sequence, and never
+ * `theta` is made of, by the adjoint; none flows to y0. The value is that of the adjoint: truncated({ steps: k }) applies
+ * the map k more times to the solver's iterate, which is what `stats` describe. Non-convergence is reported in `stats`, per sequence, and never
  * thrown here: see `solve`. Throws ArgumentError if the adjoint needs a solver that steps through time.
  */
 export function fixedPoint<Theta>(
@@ -45,16 +48,13 @@ export function fixedPoint<Theta>(
   options?: CausalFixedPointOptions,
 ): Solved;
 export function fixedPoint<Theta>(
-  problem: Problem<Theta> | CausalProblem<Theta>,
+  problem: AnyProblem<Theta>,
   y0: Tracer,
   theta: Theta,
   options: CausalFixedPointOptions = {},
 ): Solved {
-  const { solver: chosen = picard(), adjoint = truncated(), tol, maxSteps } = options;
-  const solver = chosen.with({
-    ...(tol === undefined ? {} : { tol }),
-    ...(maxSteps === undefined ? {} : { maxSteps }),
-  });
+  const { adjoint = truncated() } = options;
+  const solver = solverOf(options);
   if (adjoint.kind === "causal") {
     if (solver.kind !== "causal") {
       throw new ArgumentError(
@@ -63,18 +63,33 @@ export function fixedPoint<Theta>(
     }
     return adjoint.apply(requireCausal(problem, adjoint.name), y0, theta, solver);
   }
-  const solve = (): Solved =>
-    solver.kind === "causal"
-      ? solver.solve(requireCausal(problem, solver.name), y0, theta)
-      : solver.solve(problem, y0, theta);
-  return adjoint.apply(problem, theta, solve);
+  return adjoint.apply(problem, theta, () => iterate(problem, y0, theta, solver));
 }
 
-function requireCausal<Theta>(problem: Problem<Theta> | CausalProblem<Theta>, who: string): CausalProblem<Theta> {
+/** The solver with the tolerances that the options give. */
+function solverOf({ solver = picard(), tol, maxSteps }: CausalFixedPointOptions): Solver {
+  return solver.with({ ...(tol === undefined ? {} : { tol }), ...(maxSteps === undefined ? {} : { maxSteps }) });
+}
+
+/** What the solver returns, without an adjoint. */
+function iterate<Theta>(problem: AnyProblem<Theta>, y0: Tracer, theta: Theta, solver: Solver): Solved {
+  return solver.kind === "causal"
+    ? solver.solve(requireCausal(problem, solver.name), y0, theta)
+    : solver.solve(problem, y0, theta);
+}
+
+function requireCausal<Theta>(problem: AnyProblem<Theta>, who: string): CausalProblem<Theta> {
   if ("causal" in problem) return problem;
   throw new ArgumentError(
     `${who} needs a causal problem; make one with causalProblem(step, { prepare, at, local, advance })`,
   );
+}
+
+export interface SolveOptions<S extends Solver> extends Partial<Tolerances> {
+  /** Default picard(). */
+  readonly solver?: S;
+  /** Whether an unsolved sequence throws; default true. */
+  readonly throw?: boolean;
 }
 
 export interface Solution {
@@ -84,27 +99,43 @@ export interface Solution {
 }
 
 /**
- * Solves at once, on a device, from host or device data. Throws NotConvergedError, naming the worst sequence, its status
- * and residual, unless every sequence met the tolerance; `throw: false` returns whatever was reached. With tol 0 exactly
- * maxSteps iterations were asked for, and only a failed (diverged or non-finite) sequence throws.
+ * Solves at once, on a device, from host or device data, and returns the solver's iterate as it is. Throws
+ * NotConvergedError, naming the first unsolved sequence, its status and residual, unless every sequence met the tolerance;
+ * `throw: false` returns whatever was reached. With tol 0 exactly maxSteps iterations were asked for, and only a failed
+ * (diverged or non-finite) sequence throws.
  */
 export async function solve<Theta>(
   device: Device,
   problem: Problem<Theta>,
   y0: Concrete<Tracer>,
   theta: Concrete<Theta>,
-  options: FixedPointOptions & { readonly throw?: boolean } = {},
+  options?: SolveOptions<ParallelSolver>,
+): Promise<Solution>;
+export async function solve<Theta>(
+  device: Device,
+  problem: CausalProblem<Theta>,
+  y0: Concrete<Tracer>,
+  theta: Concrete<Theta>,
+  options?: SolveOptions<Solver>,
+): Promise<Solution>;
+export async function solve<Theta>(
+  device: Device,
+  problem: AnyProblem<Theta>,
+  y0: Concrete<Tracer>,
+  theta: Concrete<Theta>,
+  options: SolveOptions<Solver> = {},
 ): Promise<Solution> {
-  const run = (start: Tracer, parameters: Theta): Solved => fixedPoint(problem, start, parameters, options);
+  const solver = solverOf(options);
+  const run = (start: Tracer, parameters: Theta): Solved => iterate(problem, start, parameters, solver);
+  // Concrete maps a tuple entry by entry; the compiler does not see that for a tuple with an open Theta.
   const resident = await device.run<[Tracer, Theta], Solved>(run, ...([y0, theta] as Concrete<[Tracer, Theta]>));
   const solution: Solution = await device.get(resident);
   device.dispose(resident);
-  if (options.throw !== false) requireConverged(solution.stats, options);
+  if (options.throw !== false) requireConverged(solution.stats, solver);
   return solution;
 }
 
-function requireConverged(stats: SolveStats<HostTensor>, options: FixedPointOptions): void {
-  const { tol, maxSteps } = { ...(options.solver ?? picard()), ...options };
+function requireConverged(stats: SolveStats<HostTensor>, { tol, maxSteps }: Tolerances): void {
   stats.status.data.forEach((code, sequence) => {
     const status = STATUSES[code] ?? "nonFinite";
     if (status === "converged" || (status === "maxSteps" && tol === 0)) return;

@@ -13,6 +13,7 @@ export {
   type FixedPointOptions,
   type Solution,
   solve,
+  type SolveOptions,
 } from "./fixed-point.ts";
 export {
   householder,

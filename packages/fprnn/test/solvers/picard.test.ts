@@ -1,0 +1,109 @@
+import { reference } from "@banach/autograd/reference";
+import { NotConvergedError, type Tracer } from "@banach/autograd";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { picard, type Problem, solve, STATUSES } from "../../src/index.ts";
+import { constantData, scalarMap } from "../problems.ts";
+
+const device = await reference();
+const status = (codes: ArrayLike<number>): string[] => Array.from(codes, (code) => STATUSES[code]!);
+
+describe("picard", () => {
+  it("finds the fixed point of a contraction and reports its residual", async () => {
+    const { y, stats } = await solve(device, scalarMap(0.5), constantData(0), constantData(3), { tol: 1e-10 });
+    expect(y.data.every((value) => Math.abs(value - 6) < 1e-8)).toBe(true);
+    expect(status(stats.status.data)).toEqual(["converged", "converged"]);
+    expect(Math.max(...stats.residual.data)).toBeLessThan(1e-10);
+  });
+
+  it("makes exactly maxSteps sweeps with tol 0, and does not throw", async () => {
+    const solver = picard({ tol: 0, step: 1, maxSteps: 3 });
+    const { y, stats } = await solve(device, scalarMap(0.5), constantData(0), constantData(1), { solver });
+    expect(y.data[0]).toBe(1 + 0.5 + 0.25);
+    expect(Array.from(stats.iterations.data)).toEqual([3, 3]);
+    expect(status(stats.status.data)).toEqual(["maxSteps", "maxSteps"]);
+  });
+
+  it("stays where it is when it starts at the solution", async () => {
+    const { y, stats } = await solve(device, scalarMap(0.5), constantData(6), constantData(3), { tol: 1e-12 });
+    expect(y.data.every((value) => value === 6)).toBe(true);
+    expect(Array.from(stats.iterations.data)).toEqual([1, 1]);
+  });
+
+  it("gives up on an expanding map before it overflows, and says so", async () => {
+    const options = { solver: picard({ tol: 1e-6, maxSteps: 500 }), throw: false };
+    const { y, stats } = await solve(device, scalarMap(1.5), constantData(0), constantData(1), options);
+    expect(status(stats.status.data)).toEqual(["diverged", "diverged"]);
+    expect(y.data.every(Number.isFinite)).toBe(true);
+    expect(stats.iterations.data[0]).toBeLessThan(100);
+    await expect(
+      solve(device, scalarMap(1.5), constantData(0), constantData(1), { ...options, throw: true }),
+    ).rejects.toThrow(NotConvergedError);
+  });
+
+  it("reports a map of period two as not converged, and solves it with damping", async () => {
+    const flip = scalarMap(-1);
+    const plain = await solve(device, flip, constantData(0), constantData(1), { tol: 1e-9, throw: false });
+    expect(status(plain.stats.status.data)).toEqual(["maxSteps", "maxSteps"]);
+    const solver = picard({ tol: 1e-9, step: 0.5 });
+    const damped = await solve(device, flip, constantData(0), constantData(1), { solver });
+    expect(damped.y.data[0]).toBeCloseTo(0.5, 12);
+  });
+
+  it("names the worst sequence, its status and the remedy when it throws", async () => {
+    const run = solve(device, scalarMap(-1), constantData(0), constantData(1), { tol: 1e-9, maxSteps: 7 });
+    await expect(run).rejects.toThrow(
+      /sequence 0 of 2: maxSteps after 7 iterations with residual .* tol is 1e-9, maxSteps 7/,
+    );
+  });
+
+  it("freezes a sequence that turns NaN, stops waiting for it and solves the others", async () => {
+    // Rows whose theta is negative meet log of a negative number.
+    const problem: Problem<Tracer> = { step: (y, theta) => y.mul(0.5).add(theta.log()) };
+    const theta = constantData(2);
+    theta.data.fill(-1, 0, theta.data.length / 2);
+    const { y, stats } = await solve(device, problem, constantData(0), theta, { tol: 1e-10, throw: false });
+    expect(status(stats.status.data)).toEqual(["nonFinite", "converged"]);
+    expect(y.data.at(-1)).toBeCloseTo(2 * Math.log(2), 8);
+    expect(stats.iterations.data[0]).toBeLessThan(60);
+  });
+
+  it("makes one iteration with maxSteps 1", async () => {
+    const { y } = await solve(device, scalarMap(0.5), constantData(0), constantData(1), { maxSteps: 1, throw: false });
+    expect(y.data[0]).toBe(1);
+  });
+
+  it.each([
+    [{ tol: -1 }, /tol must be at least 0, got -1/],
+    [{ tol: Number.NaN }, /tol must be at least 0, got NaN/],
+    [{ maxSteps: 0 }, /maxSteps must be a positive integer, got 0/],
+    [{ maxSteps: 1.5 }, /maxSteps must be a positive integer, got 1.5/],
+    [{ step: 0 }, /step must be in \(0, 1\], got 0/],
+    [{ decay: 2 }, /decay must be in \(0, 1\], got 2/],
+    [{ patience: 0 }, /patience must be at least 1, got 0/],
+    [{ quantile: 1.1 }, /quantile must be in \[0, 1\], got 1.1/],
+  ])("refuses %o", (options, message) => {
+    expect(() => picard(options)).toThrow(message);
+  });
+
+  it("converges for every contraction, to a residual below the tolerance", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.double({ min: -0.9, max: 0.9, noNaN: true }),
+        fc.double({ min: -100, max: 100, noNaN: true }),
+        fc.constantFrom(1e-2, 1e-6, 1e-10),
+        async (rate, value, tol) => {
+          const options = { solver: picard({ tol, maxSteps: 1000 }) };
+          const { y, stats } = await solve(device, scalarMap(rate), constantData(0), constantData(value), options);
+          const error = Math.abs(y.data[0]! - value / (1 - rate));
+          // |y - y*| <= |f(y) - y| / (1 - |rate|), and the residual is relative to |f(y)|.
+          expect(error).toBeLessThanOrEqual(
+            ((tol * 1.01) / (1 - Math.abs(rate))) * (Math.abs(value / (1 - rate)) * 2 + 1e-8),
+          );
+          expect(stats.residual.data[0]).toBeLessThan(tol);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});

@@ -1,0 +1,66 @@
+import type { Tracer } from "@banach/autograd";
+import { reference } from "@banach/autograd/reference";
+import { describe, expect, it } from "vitest";
+import { fixedPoint, picard, sequential, type Solver, STATUSES } from "../../src/index.ts";
+import { distance, rnn, rnnData, type RnnTheta } from "../problems.ts";
+
+const device = await reference();
+
+async function solveRnn(solver: Solver, theta: ReturnType<typeof rnnData>) {
+  return device.get(
+    await device.run(
+      (t: RnnTheta) =>
+        fixedPoint(rnn, t.x.zerosLike(), t, { solver }) as {
+          y: Tracer;
+          stats: { status: Tracer; iterations: Tracer; residual: Tracer };
+        },
+      theta,
+    ),
+  );
+}
+
+describe("sequential", () => {
+  it("finds Picard's fixed point of a contraction", async () => {
+    const theta = rnnData(1n, { recurrent: 0.8, local: 0.8 });
+    const front = await solveRnn(sequential({ tol: 1e-12, maxSteps: 200 }), theta);
+    const whole = await solveRnn(picard({ tol: 1e-13, maxSteps: 1000 }), theta);
+    expect(distance(front.y, whole.y)).toBeLessThan(1e-11);
+    expect(Array.from(front.stats.status.data)).toEqual([0, 0, 0]);
+    expect(Math.max(...front.stats.residual.data)).toBeLessThan(1e-12);
+  });
+
+  it("needs one local iteration and one to see it, where the map is explicit in time, however long the sequence", async () => {
+    const theta = rnnData(2n, { recurrent: 4, local: 0 }, [2, 40, 4]);
+    const front = await solveRnn(sequential({ tol: 1e-12 }), theta);
+    expect(Array.from(front.stats.iterations.data)).toEqual([2, 2]);
+    const whole = await solveRnn(picard({ tol: 1e-12, maxSteps: 500 }), theta);
+    expect(whole.stats.iterations.data[0]).toBeGreaterThan(10);
+    expect(distance(front.y, whole.y)).toBeLessThan(1e-10);
+  });
+
+  it("reports the step limit per sequence", async () => {
+    const theta = rnnData(3n, { recurrent: 0.5, local: 0.9 });
+    const { stats } = await solveRnn(sequential({ tol: 1e-12, maxSteps: 2 }), theta);
+    expect(Array.from(stats.status.data, (code) => STATUSES[code]!)).toEqual(["maxSteps", "maxSteps", "maxSteps"]);
+    expect(Array.from(stats.iterations.data)).toEqual([2, 2, 2]);
+  });
+
+  it("stops at once where the input is NaN, and leaves the other sequences alone", async () => {
+    const theta = rnnData(4n, { recurrent: 0.5, local: 0.5 });
+    const clean = await solveRnn(sequential({ tol: 1e-10 }), theta);
+    theta.x.data[0] = Number.NaN;
+    const { y, stats } = await solveRnn(sequential({ tol: 1e-10 }), theta);
+    expect(Array.from(stats.status.data, (code) => STATUSES[code]!)).toEqual(["nonFinite", "converged", "converged"]);
+    const row = y.data.length / 3;
+    expect(Array.from(y.data.slice(row))).toEqual(Array.from(clean.y.data.slice(row)));
+  });
+
+  it("handles a single sequence of a single step", async () => {
+    const { y, stats } = await solveRnn(
+      sequential({ tol: 1e-10 }),
+      rnnData(5n, { recurrent: 1, local: 0.5 }, [1, 1, 4]),
+    );
+    expect(y.shape).toEqual([1, 1, 4]);
+    expect(stats.status.data[0]).toBe(0);
+  });
+});
