@@ -69,8 +69,8 @@ export const u32: MakeInput = input("uint32", integers(0, 9));
 export const bool: MakeInput = input("bool", integers(0, 1));
 
 /** The graph of a function of tensors, for the primitives that carry graphs. It must not use values from outside. */
-export function graphOf(types: readonly TensorType[], f: (...args: readonly Tracer[]) => readonly Tracer[]): Graph {
-  return closeOver(traceOpen(types, (args) => f(...args)).graph).graph;
+export function graphOf(types: readonly TensorType[], f: (args: readonly Tracer[]) => readonly Tracer[]): Graph {
+  return closeOver(traceOpen(types, f).graph).graph;
 }
 
 /** The graph that applies the primitive once. */

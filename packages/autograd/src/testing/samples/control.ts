@@ -29,10 +29,7 @@ import { bool, f32, graphOf, i32, sample, type SampleTable } from "../sample.ts"
 const f = (...shape: Shape): TensorType => ({ dtype: "float32", shape });
 const i = (...shape: Shape): TensorType => ({ dtype: "int32", shape });
 
-/** A graph on tensors known to be there. */
-const body = (types: readonly TensorType[], make: (x: readonly Tracer[]) => readonly Tracer[]): Graph =>
-  graphOf(types, (...args) => make(args));
-
+/** A value known to be there. */
 const at = (list: readonly Tracer[], index: number): Tracer => {
   const x = list[index];
   if (x === undefined) throw new RangeError(`a sample has no value ${index}`);
@@ -43,7 +40,7 @@ type ScanParams = PrimitiveParams["scan"];
 
 /** carry' = tanh(w * carry + x), y = sin(carry') * w: one constant, one carry, one stacked input and output. */
 const cell = (...shape: Shape): Graph =>
-  body([f(...shape), f(...shape), f(...shape)], (args) => {
+  graphOf([f(...shape), f(...shape), f(...shape)], (args) => {
     const next = tanh(add(mul(at(args, 0), at(args, 1)), at(args, 2)));
     return [next, mul(sin(next), at(args, 0))];
   });
@@ -64,7 +61,7 @@ const rnnInputs = (length: number, shape: Shape = [3]): ReturnType<typeof f32>[]
 
 /** Halves until small, at most 6 times, under stop_gradient; then one traced step with the constant. */
 const solving: ScanParams = {
-  body: body([f(3), f(3), f(3)], (args) => {
+  body: graphOf([f(3), f(3), f(3)], (args) => {
     const [w, h, x] = [at(args, 0), at(args, 1), at(args, 2)];
     const solved = whileLoop(
       (z: Tracer) => greater(max(abs(z)), 0.3),
@@ -84,7 +81,7 @@ const solving: ScanParams = {
 
 /** A step counter, a carry that nothing differentiates and a choice by it. */
 const counting: ScanParams = {
-  body: body([i(), f(3), f(3)], (args) => {
+  body: graphOf([i(), f(3), f(3)], (args) => {
     const [n, h, x] = [at(args, 0), at(args, 1), at(args, 2)];
     const odd = equal(sub(n, mul(2, div(n, 2))), 1);
     const next = where(odd, mul(h, x), add(h, sin(x)));
@@ -98,7 +95,7 @@ const counting: ScanParams = {
 
 /** A scan in the body of a scan: the inner one sums w * x over its rows, starting from the outer carry. */
 const nested: ScanParams = {
-  body: body([f(2), f(2), f(3, 2)], (args) => {
+  body: graphOf([f(2), f(2), f(3, 2)], (args) => {
     const [w, h, rows] = [at(args, 0), at(args, 1), at(args, 2)];
     const inner = emit("scan", [w, h, rows], { body: cell(2), consts: 1, carry: 1, length: 3, reverse: true });
     return [at(inner, 0), sum(at(inner, 1), { axes: 0 })];
@@ -110,7 +107,7 @@ const nested: ScanParams = {
 };
 
 const accumulate: ScanParams = {
-  body: body([f(2), f(2)], (args) => [add(at(args, 0), exp(at(args, 1))), at(args, 0)]),
+  body: graphOf([f(2), f(2)], (args) => [add(at(args, 0), exp(at(args, 1))), at(args, 0)]),
   consts: 0,
   carry: 1,
   length: 5,
@@ -121,9 +118,9 @@ type CustomParams = PrimitiveParams["custom_vjp_call"];
 
 /** sin(a) * b with its own derivative, which saves the operands. */
 const sine: CustomParams = {
-  primal: body([f(3, 5), f(3, 5)], (x) => [mul(sin(at(x, 0)), at(x, 1))]),
-  forward: body([f(3, 5), f(3, 5)], (x) => [mul(sin(at(x, 0)), at(x, 1)), at(x, 0), at(x, 1)]),
-  backward: body([f(3, 5), f(3, 5), f(3, 5)], (x) => [
+  primal: graphOf([f(3, 5), f(3, 5)], (x) => [mul(sin(at(x, 0)), at(x, 1))]),
+  forward: graphOf([f(3, 5), f(3, 5)], (x) => [mul(sin(at(x, 0)), at(x, 1)), at(x, 0), at(x, 1)]),
+  backward: graphOf([f(3, 5), f(3, 5), f(3, 5)], (x) => [
     mul(at(x, 2), mul(cos(at(x, 0)), at(x, 1))),
     mul(at(x, 2), sin(at(x, 0))),
   ]),
@@ -132,9 +129,9 @@ const sine: CustomParams = {
 
 /** Two results, nothing saved, one of the operands an integer. */
 const affine: CustomParams = {
-  primal: body([f(4), i(4)], (x) => [neg(at(x, 0)), mul(at(x, 0), 3)]),
-  forward: body([f(4), i(4)], (x) => [neg(at(x, 0)), mul(at(x, 0), 3)]),
-  backward: body([f(4), f(4)], (x) => [sub(mul(at(x, 1), 3), at(x, 0)), zeros([4], "int32")]),
+  primal: graphOf([f(4), i(4)], (x) => [neg(at(x, 0)), mul(at(x, 0), 3)]),
+  forward: graphOf([f(4), i(4)], (x) => [neg(at(x, 0)), mul(at(x, 0), 3)]),
+  backward: graphOf([f(4), f(4)], (x) => [sub(mul(at(x, 1), 3), at(x, 0)), zeros([4], "int32")]),
   residuals: 0,
 };
 
@@ -142,8 +139,8 @@ type WhileParams = PrimitiveParams["while"];
 
 /** x <- x * decay while any element is larger than the limit. */
 const shrink = (maxSteps: number): WhileParams => ({
-  cond: body([f(), f(3)], (x) => [greater(max(at(x, 1)), at(x, 0))]),
-  body: body([f(), f(3)], (x) => [mul(at(x, 1), at(x, 0))]),
+  cond: graphOf([f(), f(3)], (x) => [greater(max(at(x, 1)), at(x, 0))]),
+  body: graphOf([f(), f(3)], (x) => [mul(at(x, 1), at(x, 0))]),
   condConsts: 1,
   bodyConsts: 1,
   maxSteps,
@@ -151,16 +148,16 @@ const shrink = (maxSteps: number): WhileParams => ({
 
 /** The same per row, and a count of its own: finished rows are frozen. */
 const shrinkRows = (rows: number): WhileParams => ({
-  cond: body([f(rows, 2), i(rows)], (x) => [greater(max(abs(at(x, 0)), { axes: 1 }), 0.25)]),
-  body: body([f(rows, 2), i(rows)], (x) => [mul(at(x, 0), 0.5), add(at(x, 1), 1)]),
+  cond: graphOf([f(rows, 2), i(rows)], (x) => [greater(max(abs(at(x, 0)), { axes: 1 }), 0.25)]),
+  body: graphOf([f(rows, 2), i(rows)], (x) => [mul(at(x, 0), 0.5), add(at(x, 1), 1)]),
   condConsts: 0,
   bodyConsts: 0,
   maxSteps: 9,
 });
 
 const counter: WhileParams = {
-  cond: body([i()], (x) => [less(at(x, 0), 7)]),
-  body: body([i()], (x) => [add(at(x, 0), 2)]),
+  cond: graphOf([i()], (x) => [less(at(x, 0), 7)]),
+  body: graphOf([i()], (x) => [add(at(x, 0), 2)]),
   condConsts: 0,
   bodyConsts: 0,
   maxSteps: 100,

@@ -1,0 +1,28 @@
+import { afterAll, describe, expect, it } from "vitest";
+import { referenceBackend } from "../../src/reference/backend.ts";
+import {
+  catchKernelFault,
+  catchRuleFault,
+  type FaultReport,
+  plantedFaults,
+  summarizeFaults,
+} from "../../src/testing/faults.ts";
+
+describe("planted faults", () => {
+  const reports: FaultReport[] = [];
+  for (const fault of plantedFaults) {
+    it(`${fault.layer} of ${fault.primitive}: ${fault.name}`, async () => {
+      const report = fault.layer === "rule" ? catchRuleFault(fault) : await catchKernelFault(fault, referenceBackend);
+      reports.push(report);
+      expect(report.caughtBy).not.toEqual([]);
+    });
+  }
+
+  afterAll(() => {
+    const by = reports.map(({ layer, primitive, name, caughtBy }) => {
+      const what = caughtBy.length > 5 ? `${caughtBy.length} cases` : caughtBy.join(", ") || "NOTHING";
+      return `  ${layer} ${primitive}, ${name}: ${what}`;
+    });
+    console.log([...by, summarizeFaults(reports)].join("\n"));
+  });
+});
