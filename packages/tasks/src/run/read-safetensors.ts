@@ -119,8 +119,8 @@ function requireCover(entries: readonly Entry[], length: number): void {
 }
 
 function readTensor({ name, dtype, shape, begin, end }: Entry, data: Uint8Array): HostTensor {
-  // A copy, which is aligned; the file need not be.
-  const { buffer } = data.slice(begin, end);
+  // A copy, which is aligned; the file need not be. (Not slice: that of Node's Buffer does not copy.)
+  const { buffer } = new Uint8Array(data.subarray(begin, end));
   switch (dtype) {
     case "float64":
       return new HostTensor({ dtype, shape }, new Float64Array(buffer));

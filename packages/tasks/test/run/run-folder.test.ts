@@ -1,0 +1,123 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CheckpointError, type HostTensor, optim, treeLeaves } from "@banach/autograd";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { presetConfig } from "../../src/cli/start-command.ts";
+import { buildRun } from "../../src/models/build.ts";
+import { parseConfig } from "../../src/run/config.ts";
+import { createRun, decodeCheckpoint, encodeCheckpoint, openRun } from "../../src/run/index.ts";
+import { linesUpTo } from "../../src/run/metrics.ts";
+import { initialState, type TrainState, uniform } from "../../src/train/index.ts";
+import { phaseModel } from "../stand-in.ts";
+
+const config = presetConfig({ seed: 1, backend: "reference" });
+
+function stateOf(seed = 0, features = 4, optimizer: optim.Optimizer = optim.adamw({ learningRate: 0.1 })): TrainState {
+  return initialState({ model: phaseModel(8, features), optimizer, lengths: uniform(1, 4), seed });
+}
+
+const numbers = (tree: unknown): unknown =>
+  treeLeaves(tree as HostTensor).map(({ path, leaf }) => [path, leaf.type, Array.from(leaf.data)]);
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "banach-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+describe("checkpoints", () => {
+  test("a state comes back with the same bits", () => {
+    const state = {
+      ...stateOf(1),
+      counters: { ...stateOf().counters, step: 7, lengths: { limit: 3, accuracy: 0.1 + 0.2 } },
+    };
+    const back = decodeCheckpoint(encodeCheckpoint(state), stateOf(2));
+    expect(back.counters).toEqual(state.counters);
+    expect(numbers([back.params, back.optimizer, back.key])).toEqual(
+      numbers([state.params, state.optimizer, state.key]),
+    );
+  });
+
+  test("what does not fit the model is refused by name", () => {
+    const bytes = encodeCheckpoint(stateOf());
+    expect(() => decodeCheckpoint(bytes, stateOf(0, 5))).toThrow(
+      "'optimizer.slots.mean.head.weight' is float32[8,8], the model has float32[8,10]",
+    );
+    expect(() => decodeCheckpoint(bytes, stateOf(0, 4, optim.sgd({ learningRate: 1 })))).toThrow("is not in the model");
+    const plain = encodeCheckpoint(stateOf(0, 4, optim.sgd({ learningRate: 1 })));
+    expect(() => decodeCheckpoint(plain, stateOf())).toThrow("of the model is missing");
+  });
+
+  test("a file that is cut at any byte is refused", () => {
+    const bytes = encodeCheckpoint(stateOf(0, 1));
+    for (let length = 0; length < bytes.length; length += 7) {
+      expect(() => decodeCheckpoint(bytes.subarray(0, length), stateOf(0, 1))).toThrow(CheckpointError);
+    }
+  });
+});
+
+describe("run folders", () => {
+  const path = (): string => join(folder, "run");
+
+  test("a run is made, opened and read again", async () => {
+    const run = await createRun(path(), config, stateOf(3));
+    await run.append({ type: "resume", step: 0, steps: 5 });
+    expect((await readdir(path())).sort()).toEqual(["checkpoint.safetensors", "config.json", "metrics.jsonl"]);
+    const opened = await openRun(path());
+    expect(opened.config).toEqual(config);
+    expect(numbers((await opened.load(stateOf())).params)).toEqual(numbers(stateOf(3).params));
+    expect(await readFile(join(path(), "metrics.jsonl"), "utf8")).toBe('{"type":"resume","step":0,"steps":5}\n');
+  });
+
+  test("saving replaces the checkpoint and leaves nothing else, even next to a half-written one", async () => {
+    const run = await createRun(path(), config, stateOf(3));
+    await writeFile(join(path(), "checkpoint.safetensors.1.tmp"), "half");
+    await run.save(stateOf(4));
+    expect(numbers((await run.load(stateOf())).params)).toEqual(numbers(stateOf(4).params));
+    expect((await readdir(path())).filter((name) => name.endsWith(".tmp"))).toEqual(["checkpoint.safetensors.1.tmp"]);
+  });
+
+  test("a folder with anything in it is not overwritten, an empty one is used", async () => {
+    await mkdir(path());
+    await createRun(path(), config, stateOf());
+    await expect(createRun(path(), config, stateOf())).rejects.toThrow("exists and is not empty");
+    await writeFile(join(folder, "file"), "");
+    await expect(createRun(join(folder, "file"), config, stateOf())).rejects.toThrow("is a file");
+  });
+
+  test("what is no run, or half of one, is refused with the reason", async () => {
+    await expect(openRun(path())).rejects.toThrow("it does not exist");
+    await mkdir(path());
+    await expect(openRun(path())).rejects.toThrow("it has no config.json");
+    await writeFile(join(path(), "config.json"), JSON.stringify(config));
+    await expect(openRun(path())).rejects.toThrow("its making was cut short");
+    await writeFile(join(path(), "checkpoint.safetensors"), "");
+    await expect((await openRun(path())).load(stateOf())).rejects.toThrow(CheckpointError);
+    await expect((await openRun(path())).load(stateOf())).rejects.toThrow(`${path()}: safetensors, header length`);
+  });
+});
+
+test.each([
+  ["{", "not JSON"],
+  ["[]", "Invalid input"],
+  ['{"version":2}', "version 2, this program reads version 1"],
+  [JSON.stringify({ ...config, batch: 0 }), "batch: "],
+  [JSON.stringify({ ...config, more: 1 }), 'Unrecognized key: "more"'],
+  [JSON.stringify({ ...config, model: { ...config.model, mixer: { kind: "x" } } }), "model.mixer.kind"],
+  ['{"version":1,"version":1}', 'duplicate key "version"'],
+])("the config %s is refused", (text, reason) => {
+  expect(() => parseConfig(text)).toThrow(CheckpointError);
+  expect(() => parseConfig(text)).toThrow(reason);
+});
+
+test("a configuration that was written is read as it was, and can be built", () => {
+  expect(parseConfig(JSON.stringify(config))).toEqual(config);
+  expect(buildRun(config).task.vocabulary).toBe(16);
+});
+
+test("metrics are rewound to a step, without a line that was cut short", () => {
+  const text = '{"type":"step","step":1}\n{"type":"step","step":2}\n{"type":"step","step":3}\n{"type":"st';
+  expect(linesUpTo(text, 2)).toBe('{"type":"step","step":1}\n{"type":"step","step":2}\n');
+});
