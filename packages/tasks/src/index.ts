@@ -3,3 +3,4 @@ export { UnknownNameError } from "./errors.ts";
 export * from "./groups/index.ts";
 export * from "./tasks/index.ts";
 export * from "./train/index.ts";
+export * from "./run/index.ts";

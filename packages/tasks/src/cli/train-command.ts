@@ -50,6 +50,8 @@ async function resume(io: Io, command: Command, flags: TrainFlags, path: string,
   requireResumable(command);
   const given = (name: string): boolean => command.getOptionValueSource(name) === "cli";
   const opened = await openRun(path);
+  // Read before anything is changed: a checkpoint that is refused leaves the folder as it was.
+  const state = await opened.load(initialState({ ...buildRun(opened.config), seed: opened.config.seed }));
   const run = await opened.reconfigure({
     ...(given("steps") ? { steps: flags.steps } : {}),
     ...(given("backend") ? { backend: flags.backend } : {}),
@@ -57,7 +59,6 @@ async function resume(io: Io, command: Command, flags: TrainFlags, path: string,
     ...(flags.timeLimit === undefined ? {} : { timeLimit: flags.timeLimit }),
   });
   const parts = buildRun(run.config);
-  const state = await run.load(initialState({ ...parts, seed: run.config.seed }));
   const { step } = state.counters;
   await using device: Device = await findBackend(run.config.backend)();
   await run.rewind(step);

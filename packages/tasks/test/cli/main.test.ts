@@ -1,0 +1,175 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { banach, jsonLines } from "./world.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "banach-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Small enough for tests: a few steps take well under a second. */
+const tiny = ["--batch", "4", "--d-model", "4", "--expand", "1", "--length", "3", "--steps", "3"];
+
+describe("usage errors end with 2 and say what is valid", () => {
+  test.each([
+    [["train", "--task", "sorting"], "unknown task 'sorting'; valid: word-problem"],
+    [["train", "--group", "Q8"], "unknown group 'Q8'; valid: Z<n> with n from 2 to 1000, S3, S4, S5, A4, A5"],
+    [["train", "--score", "some"], "unknown score 'some'; valid: group, all"],
+    [["train", "--solver", "magic"], "Allowed choices are sequential, picard"],
+    [["train", "--backend", "abacus"], "Allowed choices are reference"],
+    [["train", "--batch", "many"], "Expected a positive integer"],
+    [["train", "--target", "1.5"], "Expected a number above 0 and up to 1"],
+    [["train", "--learning", "1"], "valid: --task, --group, --score, --length"],
+    [["train", "extra"], "too many arguments"],
+    [["train", "--length", "3", "--min-length", "4"], "1 <= from <= to, got 4 and 3"],
+    [["train", "--solver", "picard", "--adjoint", "through-time"], "use adjoint truncated"],
+    [["dance"], "valid: start, train, eval"],
+    [["eval"], "missing required argument 'folder'"],
+    [["eval", "x", "--lengths", "1,zwei"], "Expected positive integers with commas"],
+    [["eval", "/nowhere/at/all"], "/nowhere/at/all is not a run folder: it does not exist"],
+    [[], "Usage: banach"],
+  ])("%j", async (args, message) => {
+    const { code, stdout, stderr } = await banach(args);
+    expect(stderr).toContain(message);
+    expect([code, stdout]).toEqual([2, ""]);
+  });
+});
+
+test("help and its exit code", async () => {
+  const help = await banach(["--help"]);
+  expect(help.code).toBe(0);
+  expect(help.stdout).toContain("Exit codes: 0 done, 1 a target was missed, 2 unknown option");
+  expect((await banach(["train", "--help"])).stdout).toContain("--group <value>");
+});
+
+test("an error with --json is an object on stdout too", async () => {
+  const { code, stdout } = await banach(["train", "--group", "Q8", "--json"]);
+  expect(code).toBe(2);
+  expect(jsonLines(stdout)).toMatchObject([{ type: "error", exitCode: 2 }]);
+});
+
+test("a run is trained, refused a second time, evaluated and resumed", async () => {
+  const run = join(folder, "run");
+  const trained = await banach(["train", ...tiny, "--out", run]);
+  expect(trained.code).toBe(0);
+  expect(trained.stdout).toContain("tokens right");
+  expect(trained.stderr).toContain("training 3/3  loss ");
+  expect(trained.stderr).not.toContain("\u001B");
+  expect((await readdir(run)).sort()).toEqual(["checkpoint.safetensors", "config.json", "metrics.jsonl"]);
+
+  const again = await banach(["train", ...tiny, "--out", run]);
+  expect(again.code).toBe(2);
+  expect(again.stderr).toContain("exists and is not empty");
+
+  const evaluated = await banach(["eval", run, "--lengths", "3,6", "--batch", "4", "--batches", "1", "--json"]);
+  expect(evaluated.code).toBe(0);
+  expect(jsonLines(evaluated.stdout).map(({ type, length, variant }) => [type, length, variant])).toEqual([
+    ["evaluation", 3, "tol 0.03"],
+    ["evaluation", 3, "tol 0.003"],
+    ["evaluation", 6, "tol 0.03"],
+    ["evaluation", 6, "tol 0.003"],
+  ]);
+  const other = await banach(["eval", run, "--solver", "picard", "--lengths", "3", "--batch", "4", "--json"]);
+  expect(jsonLines(other.stdout)).toMatchObject([{ variant: "picard tol 0.03" }]);
+
+  const refused = await banach(["train", "--resume", run, "--lr", "1"]);
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toContain("--lr cannot be changed with --resume");
+
+  const resumed = await banach(["train", "--resume", run, "--steps", "5", "--json"]);
+  expect(resumed.code).toBe(0);
+  const steps = jsonLines(resumed.stdout).filter(({ type }) => type === "step");
+  expect(steps.map(({ step }) => step)).toEqual([4, 5]);
+});
+
+test("with --json there is nothing but JSON lines on stdout, and metrics.jsonl has the same steps", async () => {
+  const run = join(folder, "json");
+  const { code, stdout } = await banach(["train", ...tiny, "--out", run, "--json"]);
+  expect(code).toBe(0);
+  const lines = jsonLines(stdout);
+  expect(lines.map(({ type }) => type)).toEqual(["run", "step", "step", "step", "stop", "evaluation", "evaluation"]);
+  expect(jsonLines(await readFile(join(run, "metrics.jsonl"), "utf8"))).toEqual(lines.slice(1));
+});
+
+test("resumed training gives the numbers of training in one go, checkpoint and all", async () => {
+  const [whole, parts] = [join(folder, "whole"), join(folder, "parts")];
+  await banach(["train", ...tiny, "--steps", "6", "--out", whole]);
+  await banach(["train", ...tiny, "--steps", "2", "--out", parts]);
+  await banach(["train", "--resume", parts, "--steps", "6"]);
+  const checkpoint = (path: string): Promise<Buffer> => readFile(join(path, "checkpoint.safetensors"));
+  expect((await checkpoint(parts)).equals(await checkpoint(whole))).toBe(true);
+});
+
+test("an interrupt finishes the step, saves and ends with 130; what is saved goes on to the same numbers", async () => {
+  const [whole, cut] = [join(folder, "uncut"), join(folder, "cut")];
+  await banach(["train", ...tiny, "--steps", "6", "--out", whole]);
+  const { code, stderr, exits } = await banach(["train", ...tiny, "--steps", "6", "--out", cut, "--json"], {
+    onWrite: (text, interrupt) => {
+      if (text.includes('"step":2,')) interrupt();
+    },
+  });
+  expect(code).toBe(130);
+  expect(exits).toEqual([]);
+  expect(stderr).toContain(`go on with: banach train --resume ${cut}`);
+  expect((await banach(["train", "--resume", cut])).code).toBe(0);
+  const params = (path: string): Promise<Buffer> => readFile(join(path, "checkpoint.safetensors"));
+  expect((await params(cut)).equals(await params(whole))).toBe(true);
+});
+
+test("a second interrupt ends at once; one that comes within an instant is the same one", async () => {
+  let interrupts = 0;
+  const { exits } = await banach(["train", ...tiny, "--steps", "2", "--out", join(folder, "twice"), "--json"], {
+    onWrite: (text, interrupt) => {
+      if (!text.includes('"type":"step"')) return;
+      interrupt();
+      interrupt();
+      interrupts++;
+      const until = performance.now() + 350;
+      while (performance.now() < until);
+      interrupt();
+    },
+  });
+  expect(interrupts).toBe(1);
+  expect(exits).toEqual([130]);
+});
+
+test("a target that is missed ends with 1", async () => {
+  const { code, stderr } = await banach(["train", ...tiny, "--target", "1", "--out", join(folder, "missed")]);
+  expect(code).toBe(1);
+  expect(stderr).toContain("missed the target");
+});
+
+test("a run folder that was damaged is refused with the reason", async () => {
+  const run = join(folder, "damaged");
+  await banach(["train", ...tiny, "--out", run]);
+  const path = join(run, "checkpoint.safetensors");
+  await writeFile(path, (await readFile(path)).subarray(0, 1000));
+  for (const args of [
+    ["eval", run],
+    ["train", "--resume", run, "--steps", "9"],
+  ]) {
+    const { code, stderr } = await banach(args);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`${run}: safetensors, header length`);
+  }
+  await rm(path);
+  expect((await banach(["eval", run])).stderr).toContain("its making was cut short");
+});
+
+test("a folder that cannot be made ends with 3", async () => {
+  await writeFile(join(folder, "file"), "");
+  const { code, stderr } = await banach(["train", ...tiny, "--out", join(folder, "file", "run")]);
+  expect([code, stderr]).toEqual([3, expect.stringContaining("ENOTDIR")]);
+});
+
+test("colours and the bar only on a terminal, and no colours with NO_COLOR", async () => {
+  const run = (name: string, env: Record<string, string>): ReturnType<typeof banach> =>
+    banach(["train", ...tiny, "--out", join(folder, name)], { isTTY: true, env });
+  expect((await run("colour", {})).stderr).toContain("\u001B[36m");
+  const plain = await run("plain", { NO_COLOR: "1" });
+  expect(plain.code).toBe(0);
+  expect(plain.stderr).not.toMatch(/\u001B\[\d+m/);
+});

@@ -1,0 +1,56 @@
+/** A world for the command in tests: streams that are kept, and interrupts on demand. */
+import { main } from "../../src/cli/main.ts";
+import type { Io } from "../../src/cli/io.ts";
+
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The codes that the command wanted to end the process with at once. */
+  readonly exits: readonly number[];
+}
+
+export interface WorldOptions {
+  readonly isTTY?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Called at each write to either stream; `interrupt` is Ctrl-C. */
+  readonly onWrite?: (text: string, interrupt: () => void) => void;
+}
+
+export async function banach(args: readonly string[], options: WorldOptions = {}): Promise<Outcome> {
+  const { isTTY = false, env = {}, onWrite } = options;
+  const handlers = new Set<() => void>();
+  const text = { stdout: "", stderr: "" };
+  const exits: number[] = [];
+  const interrupt = (): void => {
+    for (const handler of handlers) handler();
+  };
+  const stream = (name: keyof typeof text): Io["stdout"] => ({
+    isTTY,
+    write: (chunk: string) => {
+      text[name] += chunk;
+      onWrite?.(chunk, interrupt);
+      return true;
+    },
+  });
+  const code = await main(args, {
+    stdout: stream("stdout"),
+    stderr: stream("stderr"),
+    env,
+    command: "banach",
+    onInterrupt: (handler) => {
+      handlers.add(handler);
+      return () => handlers.delete(handler);
+    },
+    exit: (exit) => exits.push(exit),
+  });
+  return { code, ...text, exits };
+}
+
+/** The JSON lines of a text; fails on anything else. */
+export function jsonLines(text: string): readonly Record<string, unknown>[] {
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
