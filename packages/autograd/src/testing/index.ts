@@ -33,5 +33,6 @@ export {
   summarizeFaults,
 } from "./faults.ts";
 export { pullbackGraph, replacePrimitive, type Replacement, retype } from "./graph-tools.ts";
+export { type RandomGraph, randomGraph, type RandomGraphOptions } from "./random-graphs.ts";
 export { type Sample, sampleData, sampleGraph, type SampleInput, type SampleTable } from "./sample.ts";
 export { allSamples, type NamedSample, samples } from "./samples.ts";
