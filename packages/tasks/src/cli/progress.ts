@@ -6,6 +6,9 @@ import { type Io, takesColour } from "./io.ts";
 /** Between two plain lines. */
 const LINE_SECONDS = 5;
 
+/** What the line of a bar takes besides the bar, so that it fits in 80 columns. */
+const TEXT_COLUMNS = 76;
+
 export interface Progress {
   /** `text` says what has been measured. */
   update(done: number, text: string): void;
@@ -39,12 +42,11 @@ function bar(io: Io, { label, total, done = 0 }: ProgressOptions, eta: (done: nu
   const single = new cliProgress.SingleBar(
     {
       stream: io.stderr as unknown as NodeJS.WritableStream,
-      format: `${label} ${colour ? "\u001B[36m{bar}\u001B[39m" : "{bar}"} {value}/{total}  {text}  ETA {left}`,
-      barsize: 20,
+      format: `${label} ${colour ? "\u001B[36m{bar}\u001B[39m" : "{bar}"} {value}/{total}  ETA {left}  {text}`,
+      barsize: Math.min(30, Math.max(5, (io.stderr.columns ?? 80) - TEXT_COLUMNS)),
       hideCursor: true,
       clearOnComplete: true,
       stopOnComplete: false,
-      linewrap: null,
       // Interrupts are handled elsewhere; the bar must not restore the terminal on its own.
       gracefulExit: false,
     },
@@ -82,7 +84,7 @@ function lines(
   return {
     update: (value, text) => {
       if (!wanted) return;
-      pending = `${label} ${value}/${total}  ${text}  ETA ${eta(value)}`;
+      pending = `${label} ${value}/${total}  ETA ${eta(value)}  ${text}`;
       if (performance.now() - writtenAt > LINE_SECONDS * 1000) write(pending);
     },
     around: (other) => other(),

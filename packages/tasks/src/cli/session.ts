@@ -88,8 +88,8 @@ function stepLine(event: StepEvent): StepLine {
   };
 }
 
-function describeStep({ loss, tokenAccuracy, iterations, length }: StepEvent): string {
-  return `loss ${loss.toFixed(3)}  accuracy ${formatPercent(tokenAccuracy)} at ${length}  iterations ${iterations.toFixed(1)}`;
+function describeStep({ loss, tokenAccuracy, iterations }: StepEvent): string {
+  return `loss ${loss.toFixed(3)}  accuracy ${formatPercent(tokenAccuracy)}  iterations ${iterations.toFixed(1)}`;
 }
 
 /** Says what goes wrong the first time, and then with its count every so often. */
