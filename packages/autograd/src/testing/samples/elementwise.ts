@@ -54,10 +54,12 @@ const extremes = values(2147483647, -2147483648, -1, 0, 1, 7, -7);
 const otherExtremes = values(2147483647, -1, 3, 0);
 const integerUnary = sample<Plain>("integer", NONE, [i32([7], extremes)]);
 const integerBinary = sample<Plain>("integer", NONE, [i32([28], extremes), i32([28], otherExtremes)]);
-const unsignedBinary = sample<Plain>("integer", NONE, [
-  u32([28], values(4294967295, 0, 1, 2147483648, 7, 65537, 3)),
-  u32([28], values(4294967295, 2, 3, 0)),
-]);
+const unsignedBinary = sample<Plain>(
+  "integer",
+  NONE,
+  [u32([28], values(4294967295, 0, 1, 2147483648, 7, 65537, 3)), u32([28], values(4294967295, 2, 3, 0))],
+  { name: "unsigned" },
+);
 
 const logical: readonly Sample<Plain>[] = SHAPES.map(([kind, shape]) =>
   sample<Plain>(kind, NONE, [bool(shape), bool(shape)]),

@@ -1,14 +1,16 @@
 /** Vector-Jacobian products of the primitives that carry graphs. */
+import { NotDifferentiableError } from "../../errors.ts";
 import type { Equation, Graph, Var } from "../../ir/graph.ts";
 import { isVar } from "../../ir/graph.ts";
 import { isFloat } from "../../ir/tensor-type.ts";
-import { scan as scanOver } from "../../ops/control.ts";
+import { scan as scanOver, stopGradient } from "../../ops/control.ts";
 import { zerosLike } from "../../ops/creation.ts";
 import { add } from "../../ops/elementwise.ts";
 import { emit, inlineGraph } from "../../trace/builder.ts";
 import type { Tracer } from "../../trace/tracer.ts";
 import type { NotDifferentiable, SavingRule, VjpTable } from "../rule.ts";
 import { sweep } from "../sweep.ts";
+import { activeInScan } from "./loop-activity.ts";
 
 /** The user's own rule: its forward graph in place of the primal, its backward graph on what that saved. */
 export const custom_vjp_call: SavingRule<"custom_vjp_call"> = {
@@ -43,6 +45,13 @@ function withoutSaved(body: Graph, saved: readonly Equation[]): Graph {
   };
 }
 
+/** The result of a while is saved, so that nothing flows back through it: that must be what the function means. */
+function requireNoLoop(active: readonly Equation[]): void {
+  if (active.some(({ primitive }) => primitive === "while")) {
+    throw new NotDifferentiableError(`while: ${whileRule.notDifferentiable}`);
+  }
+}
+
 const pickBy = <T>(list: readonly T[], mask: readonly boolean[]): T[] => list.filter((_, i) => mask[i] === true);
 
 /** Puts a list back at the places where `mask` holds, null elsewhere. */
@@ -66,9 +75,17 @@ export function scanRule(table: () => VjpTable): SavingRule<"scan"> {
         ...params,
         body: { ...body, outputs: [...body.outputs, ...entering, ...saved] },
       });
-      return { outputs: results.slice(0, body.outputs.length), saved: results.slice(body.outputs.length) };
+      const first = body.outputs.length + carry;
+      // Nothing flows back to these, also when the gradient is differentiated again.
+      const constant = results.slice(first).map((x) => stopGradient(x));
+      return {
+        outputs: results.slice(0, body.outputs.length),
+        saved: [...results.slice(body.outputs.length, first), ...constant],
+      };
     },
-    backward: (cotangents, { inputs, outputs, params: { body, consts, carry, length, reverse }, needs, saved }) => {
+    backward: (cotangents, { inputs, outputs, params, needs, saved }) => {
+      const { body, consts, carry, length, reverse } = params;
+      requireNoLoop(activeInScan(params, { needs, given: cotangents.map((g) => g !== null) }, table()));
       const step = withoutSaved(body, savedEquations(body));
       const constants = inputs.slice(0, consts);
       const stacked = inputs.slice(consts + carry);
