@@ -9,76 +9,32 @@ import * as movement from "./movement.ts";
 import * as recurrence from "./recurrence.ts";
 import * as reduction from "./reduction.ts";
 
-const operations = {
-  neg: elementwise.neg,
-  abs: elementwise.abs,
-  sign: elementwise.sign,
-  floor: elementwise.floor,
-  exp: elementwise.exp,
-  log: elementwise.log,
-  log1p: elementwise.log1p,
-  expm1: elementwise.expm1,
-  sin: elementwise.sin,
-  cos: elementwise.cos,
-  tanh: elementwise.tanh,
-  logistic: elementwise.logistic,
-  sqrt: elementwise.sqrt,
-  rsqrt: elementwise.rsqrt,
-  square: elementwise.square,
-  reciprocal: elementwise.reciprocal,
-  relu: elementwise.relu,
-  clip: elementwise.clip,
-  isFinite: elementwise.isFinite,
-  not: elementwise.not,
-  add: elementwise.add,
-  sub: elementwise.sub,
-  mul: elementwise.mul,
-  div: elementwise.div,
-  maximum: elementwise.maximum,
-  minimum: elementwise.minimum,
-  pow: elementwise.pow,
-  and: elementwise.and,
-  or: elementwise.or,
-  equal: elementwise.equal,
-  notEqual: elementwise.notEqual,
-  less: elementwise.less,
-  lessEqual: elementwise.lessEqual,
-  greater: elementwise.greater,
-  greaterEqual: elementwise.greaterEqual,
-  astype: lifting.astype,
-  broadcastTo: lifting.broadcastTo,
-  sum: reduction.sum,
-  mean: reduction.mean,
-  variance: reduction.variance,
-  max: reduction.max,
-  min: reduction.min,
-  argmax: reduction.argmax,
-  all: reduction.all,
-  any: reduction.any,
-  dotGeneral: contraction.dotGeneral,
-  matmul: contraction.matmul,
-  vdot: contraction.vdot,
-  linearRecurrence: recurrence.linearRecurrence,
-  cumsum: recurrence.cumsum,
-  reshape: movement.reshape,
-  transpose: movement.transpose,
-  expandDims: movement.expandDims,
-  squeeze: movement.squeeze,
-  slice: movement.slice,
-  sliceAxis: movement.sliceAxis,
-  index: movement.index,
-  split: movement.split,
-  pad: movement.pad,
-  shift: movement.shift,
-  take: indexing.take,
-  scatterAdd: indexing.scatterAdd,
-  oneHot: indexing.oneHot,
-  pick: indexing.pick,
-  zerosLike: creation.zerosLike,
-  onesLike: creation.onesLike,
-} as const;
+/** Everything whose first operand is a tensor; what takes a list or nothing at all stays a free function. */
+type Operations = Omit<typeof elementwise, "where"> &
+  Pick<typeof lifting, "astype" | "broadcastTo"> &
+  typeof reduction &
+  typeof contraction &
+  typeof recurrence &
+  Omit<typeof movement, "concatenate" | "stack"> &
+  typeof indexing &
+  Pick<typeof creation, "zerosLike" | "onesLike">;
 
-type Operations = typeof operations;
+function operations(): Operations {
+  const { where: _where, ...elementwiseMethods } = elementwise;
+  const { concatenate: _concatenate, stack: _stack, ...movementMethods } = movement;
+  const { zerosLike, onesLike } = creation;
+  const { astype, broadcastTo } = lifting;
+  const lifted = { astype, broadcastTo, zerosLike, onesLike };
+  return {
+    ...elementwiseMethods,
+    ...lifted,
+    ...reduction,
+    ...contraction,
+    ...recurrence,
+    ...movementMethods,
+    ...indexing,
+  };
+}
 
 /** The operations as methods: the first operand is the tensor itself. */
 export type TracerMethods = {
@@ -102,7 +58,7 @@ let installed = false;
 export function installMethods(): void {
   if (installed) return;
   installed = true;
-  for (const [name, operation] of Object.entries(operations)) {
+  for (const [name, operation] of Object.entries(operations())) {
     Object.defineProperty(Tracer.prototype, name, {
       value(this: Tracer, ...rest: unknown[]): unknown {
         return (operation as (...args: unknown[]) => unknown)(this, ...rest);

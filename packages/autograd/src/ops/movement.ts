@@ -1,6 +1,6 @@
 /** Operations that move elements without computing on them. */
 import { ShapeError } from "../errors.ts";
-import { dimOf, formatType, sameShape, type Shape, sizeOf } from "../ir/tensor-type.ts";
+import { formatType, sameShape, type Shape, sizeOf } from "../ir/tensor-type.ts";
 import { emit1 } from "../trace/builder.ts";
 import type { Operand, Tracer } from "../trace/tracer.ts";
 import { astype, broadcastTo, lift, normalizeAxis, promoteDTypes } from "./lift.ts";
@@ -162,9 +162,4 @@ export function shift(
   }
   const shape = x.shape.map((dim, i) => (i === at ? steps : dim));
   return concatenate([broadcastTo(astype(options.fill, x.dtype), shape), kept], at);
-}
-
-/** Number of elements that `shape` has along `axes`. */
-export function extent(shape: Shape, axes: readonly number[]): number {
-  return axes.reduce((n, axis) => n * dimOf(shape, axis), 1);
 }
