@@ -1,11 +1,9 @@
 /** The backends that commands can choose, by name. A new one is a line in the table. */
-import { type BackendFactory, Device } from "@banach/autograd";
-import { referenceBackend } from "@banach/autograd/reference";
+import type { BackendFactory } from "@banach/autograd";
+import { reference } from "@banach/autograd/reference";
 import { UnknownNameError } from "../errors.ts";
 
-const BACKENDS: ReadonlyMap<string, BackendFactory> = new Map([
-  ["reference", () => Promise.resolve(new Device(referenceBackend()))],
-]);
+const BACKENDS: ReadonlyMap<string, BackendFactory> = new Map([["reference", reference]]);
 
 export const backendNames: readonly string[] = [...BACKENDS.keys()];
 
