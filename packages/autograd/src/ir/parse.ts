@@ -1,6 +1,7 @@
 /** Reads the text of a graph back, so that a failing program can be kept, sent and replayed. */
 import { GraphError } from "../errors.ts";
 import { type Atom, type Equation, type Graph, literal, Var } from "./graph.ts";
+import { requireParams } from "./params.ts";
 import { isPrimitive, type PrimitiveName } from "./primitives.ts";
 import type { ParamValue } from "./print.ts";
 import { isDType, tensorType, type TensorType } from "./tensor-type.ts";
@@ -50,11 +51,12 @@ class Reader {
     }
     this.expect("=");
     const primitive = this.primitive();
-    const params = this.peek() === "{" ? this.params() : {};
+    const params = this.peek() === "{" ? this.params() : new Map<string, ParamValue>();
+    requireParams(primitive, params);
     const inputs = this.list("(", ")", () => this.atom(names));
     const outputs = targets.map(([name, type]) => this.define(names, name, type));
-    // The text is untrusted: verify() checks the parameters of every equation against its inference rule.
-    return { primitive, params, inputs, outputs } as unknown as Equation;
+    // requireParams has checked the kinds; verify() checks the values against the inference rule.
+    return { primitive, params: Object.fromEntries(params), inputs, outputs } as unknown as Equation;
   }
 
   private primitive(): PrimitiveName {
@@ -64,12 +66,12 @@ class Reader {
     throw new GraphError(`graph text at ${at}: no primitive is called '${name}'`);
   }
 
-  private params(): Record<string, ParamValue> {
-    const params: Record<string, ParamValue> = {};
+  private params(): Map<string, ParamValue> {
+    const params = new Map<string, ParamValue>();
     this.list("{", "}", () => {
       const key = this.next();
       this.expect("=");
-      params[key] = this.value();
+      params.set(key, this.value());
     });
     return params;
   }
@@ -114,7 +116,10 @@ class Reader {
     }
     if (!isDType(token)) return this.fail("a value or a literal");
     this.expect("(");
-    const value = Number(this.next());
+    const text = this.peek();
+    const value = Number(text);
+    if (Number.isNaN(value) && text !== "NaN") return this.fail("a number");
+    this.next();
     this.expect(")");
     return literal(token, value);
   }
