@@ -36,7 +36,7 @@ const autogradImports = {
   nn: ["errors.ts", "ir", "trace", "ops", "vjp", "runtime", "random"],
   optim: ["errors.ts", "ir", "trace", "ops", "vjp", "runtime", "random"],
   backend: ["errors.ts", "ir", "passes", "lower", "runtime"],
-  reference: ["errors.ts", "ir", "runtime", "random/threefry.ts", "passes", "backend", "jit/device.ts"],
+  reference: ["errors.ts", "ir", "lower", "runtime", "random/threefry.ts", "passes", "backend", "jit/device.ts"],
 };
 
 const autogradSrc = "packages/autograd/src";

@@ -1,0 +1,38 @@
+/** The lowering library: graphs to programs of fused kernels, with a memory plan. It knows no backend. */
+export type { Access, LoopCounter } from "./access.ts";
+export {
+  type Apply,
+  buffersOf,
+  childrenOf,
+  costOf,
+  type Expression,
+  type Gather,
+  type ProgramBuffer,
+  type RandomBits,
+  type Read,
+  type ScalarOperation,
+  visitExpression,
+} from "./expression.ts";
+export { lower } from "./lower.ts";
+export { type MemoryPlan, planMemory } from "./memory-plan.ts";
+export { printProgram } from "./print-program.ts";
+export {
+  type Combine,
+  type ContractKernel,
+  expressionsOf,
+  type ForLoop,
+  isKernel,
+  type Kernel,
+  type MapKernel,
+  operandsOf,
+  type Program,
+  readBy,
+  type RecurKernel,
+  type ReduceKernel,
+  type ScatterKernel,
+  type Step,
+  type Store,
+  visitSteps,
+  type WhileLoop,
+  writtenBy,
+} from "./program.ts";

@@ -1,0 +1,89 @@
+/** The static memory plan: every temporary gets a place in one arena, shared by those that are never live together. */
+import { byteLengthOf } from "../ir/tensor-type.ts";
+import type { ProgramBuffer } from "./expression.ts";
+import { isKernel, type Program, readBy, type Step, writtenBy } from "./program.ts";
+
+export interface MemoryPlan {
+  /** Byte offset of each temporary in the arena. */
+  readonly offsets: ReadonlyMap<ProgramBuffer, number>;
+  readonly bytes: number;
+}
+
+interface Interval {
+  first: number;
+  last: number;
+}
+
+/** First fit over live intervals. `alignment` in bytes: 16 for WASM, 256 for WebGPU. */
+export function planMemory(program: Program, alignment: number): MemoryPlan {
+  const intervals = liveIntervals(program);
+  const temporaries = program.temporaries
+    .flatMap((buffer) => {
+      const interval = intervals.get(buffer);
+      return interval === undefined ? [] : [{ buffer, interval, bytes: bytesOf(buffer, alignment) }];
+    })
+    // Large ones first leave fewer holes.
+    .sort((a, b) => b.bytes - a.bytes);
+  const placed: { readonly interval: Interval; readonly offset: number; readonly bytes: number }[] = [];
+  const offsets = new Map<ProgramBuffer, number>();
+  let total = 0;
+  for (const { buffer, interval, bytes } of temporaries) {
+    const rivals = placed.filter((other) => overlap(other.interval, interval)).sort((a, b) => a.offset - b.offset);
+    let offset = 0;
+    for (const rival of rivals) {
+      if (rival.offset - offset >= bytes) break;
+      offset = Math.max(offset, rival.offset + rival.bytes);
+    }
+    placed.push({ interval, offset, bytes });
+    offsets.set(buffer, offset);
+    total = Math.max(total, offset + bytes);
+  }
+  return { offsets, bytes: total };
+}
+
+function bytesOf({ dtype, size }: ProgramBuffer, alignment: number): number {
+  return Math.ceil(byteLengthOf({ dtype, shape: [size] }) / alignment) * alignment;
+}
+
+function overlap(a: Interval, b: Interval): boolean {
+  return a.first <= b.last && b.first <= a.last;
+}
+
+/**
+ * From the first to the last step that touches each buffer, in the order of the text. A buffer that is touched both in a
+ * loop and outside it lives through all of the loop: what an iteration finds or leaves there belongs to the others too.
+ */
+function liveIntervals(program: Program): ReadonlyMap<ProgramBuffer, Interval> {
+  const intervals = new Map<ProgramBuffer, Interval>();
+  const loops: Interval[] = [];
+  let position = 0;
+  const touch = (buffer: ProgramBuffer, at: number): void => {
+    const interval = intervals.get(buffer);
+    if (interval === undefined) intervals.set(buffer, { first: at, last: at });
+    else interval.last = at;
+  };
+  const visit = (step: Step): void => {
+    const start = position++;
+    if (isKernel(step)) {
+      for (const buffer of [...readBy(step), ...writtenBy(step)]) touch(buffer, start);
+      return;
+    }
+    if (step.kind === "while") for (const buffer of [step.flag, step.steps]) touch(buffer, start);
+    const inside = step.kind === "while" ? [...step.test, ...step.body] : step.body;
+    inside.forEach(visit);
+    const end = position++;
+    if (step.kind === "while") for (const buffer of [step.flag, step.steps]) touch(buffer, end);
+    loops.push({ first: start, last: end });
+  };
+  program.steps.forEach(visit);
+  // Inner loops come before the loops around them, so that one pass extends through every level.
+  for (const interval of intervals.values()) {
+    for (const loop of loops) {
+      const contained = loop.first < interval.first && interval.last < loop.last;
+      if (contained || !overlap(interval, loop)) continue;
+      interval.first = Math.min(interval.first, loop.first);
+      interval.last = Math.max(interval.last, loop.last);
+    }
+  }
+  return intervals;
+}

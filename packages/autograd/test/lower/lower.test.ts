@@ -1,0 +1,124 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Graph } from "../../src/ir/graph.ts";
+import { parseGraph } from "../../src/ir/parse.ts";
+import { printGraph } from "../../src/ir/print.ts";
+import { type HostArray, isFloat } from "../../src/ir/tensor-type.ts";
+import { lower, planMemory, printProgram, visitSteps } from "../../src/lower/index.ts";
+import { optimize } from "../../src/passes/index.ts";
+import { evaluateGraph } from "../../src/reference/interpret.ts";
+import { runProgram } from "../../src/reference/run-program.ts";
+import { randomGraph } from "../../src/testing/random-graphs.ts";
+import { sampleData, sampleGraph } from "../../src/testing/sample.ts";
+import { allSamples } from "../../src/testing/samples.ts";
+
+/** The lowered program gives the interpreter's numbers; sums may be rounded in another order. */
+function expectSame(graph: Graph, inputs: readonly HostArray[]): void {
+  const expected = evaluateGraph(graph, inputs);
+  const program = lower(graph);
+  const actual = runProgram(program, inputs);
+  expected.forEach((want, k) => {
+    const got = actual[k]!;
+    const float = isFloat(graph.outputs[k]!.type.dtype);
+    want.forEach((x: number, i: number) => {
+      const y = got[i]!;
+      const same = Object.is(x, y) || x === y || (float && Math.abs(x - y) <= 1e-5 * Math.max(1, Math.abs(x)));
+      if (!same) {
+        expect.fail(
+          `output ${k}[${i}]: interpreter ${x}, program ${y}\n${printGraph(graph)}\n${printProgram(program)}`,
+        );
+      }
+    });
+  });
+}
+
+describe("lower", () => {
+  it.each(allSamples().map((sample) => [`${sample.primitive} ${sample.sample.name}`, sample] as const))(
+    "means the same: %s",
+    (_, { primitive, sample }) => {
+      const graph = sampleGraph(primitive, sample as never);
+      const inputs = sampleData(sample.inputs, 1);
+      expectSame(graph, inputs);
+      expectSame(optimize(graph), inputs);
+    },
+  );
+
+  it("means the same for random programs, optimised or not", () => {
+    fc.assert(
+      fc.property(randomGraph(), ({ graph, inputs }) => {
+        expectSame(graph, inputs);
+        expectSame(optimize(graph), inputs);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+/** Kernels of a program, in order. */
+function kernelsOf(text: string): string[] {
+  const kinds: string[] = [];
+  visitSteps(lower(parseGraph(text)).steps, (step) => kinds.push(step.kind));
+  return kinds;
+}
+
+describe("fusion", () => {
+  it("makes one kernel of an elementwise chain with broadcasts", () => {
+    const kinds = kernelsOf(`graph(%0: float32[4,8], %1: float32[8]) {
+      %2: float32[4,8] = broadcast_in_dim{dims=[1], shape=[4,8]}(%1)
+      %3: float32[4,8] = mul(%0, %2)
+      %4: float32[4,8] = logistic(%3)
+      %5: float32[4,8] = mul(%3, %4)
+      return (%5)
+    }`);
+    expect(kinds).toEqual(["map"]);
+  });
+
+  it("makes bias and activation the epilogue of a contraction, and keeps what else is read", () => {
+    const kinds = kernelsOf(`graph(%0: float32[4,8], %1: float32[8,3], %2: float32[3]) {
+      %3: float32[4,3] = dot_general{batch=[[],[]], contracting=[[1],[0]]}(%0, %1)
+      %4: float32[4,3] = broadcast_in_dim{dims=[1], shape=[4,3]}(%2)
+      %5: float32[4,3] = add(%3, %4)
+      %6: float32[4,3] = tanh(%5)
+      return (%5, %6)
+    }`);
+    expect(kinds).toEqual(["contract"]);
+  });
+
+  it("makes three kernels of a softmax", () => {
+    const kinds = kernelsOf(`graph(%0: float32[4,8]) {
+      %1: float32[4] = reduce_max{axes=[1]}(%0)
+      %2: float32[4,8] = broadcast_in_dim{dims=[0], shape=[4,8]}(%1)
+      %3: float32[4,8] = sub(%0, %2)
+      %4: float32[4,8] = exp(%3)
+      %5: float32[4] = reduce_sum{axes=[1]}(%4)
+      %6: float32[4,8] = broadcast_in_dim{dims=[0], shape=[4,8]}(%5)
+      %7: float32[4,8] = div(%4, %6)
+      return (%7)
+    }`);
+    expect(kinds).toEqual(["reduce", "map", "reduce", "map"]);
+  });
+
+  it("commits a loop's carry in the kernel that computes it", () => {
+    const kinds = kernelsOf(`graph(%0: float32[3], %1: float32[5,3]) {
+      %2: float32[3], %3: float32[5,3] = scan{body=graph(%0: float32[3], %1: float32[3]) {
+        %2: float32[3] = add(%0, %1)
+        %3: float32[3] = tanh(%2)
+        return (%3, %2)
+      }, carry=1, consts=0, length=5, reverse=false}(%0, %1)
+      return (%2, %3)
+    }`);
+    expect(kinds.filter((kind) => kind === "map").length).toBeLessThanOrEqual(4);
+    expect(kinds.slice(0, 3)).toEqual(["map", "for", "map"]);
+  });
+});
+
+describe("the memory plan", () => {
+  it("lets temporaries that never live together share memory", () => {
+    const chain = Array.from({ length: 6 }, (_, i) => [
+      `%${2 * i + 1}: float32[256] = reduce_max{axes=[1]}(%${2 * i})`,
+      `%${2 * i + 2}: float32[256,256] = broadcast_in_dim{dims=[0], shape=[256,256]}(%${2 * i + 1})`,
+    ]).flat();
+    const program = lower(parseGraph(`graph(%0: float32[256,256]) {\n${chain.join("\n")}\nreturn (%12)\n}`));
+    expect(planMemory(program, 16).bytes).toBeLessThanOrEqual(2 * 256 * 4);
+  });
+});
