@@ -46,8 +46,11 @@ const sources = join(root, "packages", "autograd", "src");
 
 describe("adding a primitive", () => {
   it("one line makes the compiler name the tables", { timeout: 120_000 }, () => {
-    const entry = join(sources, "testing", "index.ts");
-    const texts = new Map([...patched(rows[0] ?? []), [entry, readFileSync(entry, "utf8")]]);
+    const entries = ["index.ts", "testing/index.ts"].map((name) => join(sources, name));
+    const texts = new Map([
+      ...patched(rows[0] ?? []),
+      ...entries.map((file) => [file, readFileSync(file, "utf8")] as const),
+    ]);
     const errors = typeErrors(texts).map((line) => {
       const [, file = line, table = ""] =
         /^(\S+)\(\d+\): .*'erf' is missing .* required in type '(\w+)'/.exec(line) ?? [];
