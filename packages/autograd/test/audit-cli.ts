@@ -1,12 +1,15 @@
 /** `npm run audit`: audits differentiation rules and prints a table of the worst error of each rung. */
 import { isPrimitive, PRIMITIVES, type PrimitiveName } from "../src/ir/primitives.ts";
+import { referenceBackend } from "../src/reference/backend.ts";
 import { auditVjp, type RungName, type SampleAudit, summarizeAudit } from "../src/testing/audit/index.ts";
+import { catchPlantedFaults, describeCatch, summarizeFaults } from "../src/testing/faults.ts";
 
-const USAGE = `usage: npm run audit -- [--op NAME] [--shape 1,3,1[:1,3,1]] [--seed 0x5eed]
+const USAGE = `usage: npm run audit -- [--op NAME] [--shape 1,3,1[:1,3,1]] [--seed 0x5eed] | --faults
 
   --op     one primitive; default all
   --shape  only samples whose operands have these shapes, e.g. 3,5:5,2; one shape matches any operand
-  --seed   of the samples' data; default 0x5eed`;
+  --seed   of the samples' data; default 0x5eed
+  --faults plants faults in rules and kernels instead, and says what caught each`;
 
 function refuse(message: string): never {
   console.error(`audit: ${message}\n\n${USAGE}`);
@@ -20,6 +23,14 @@ for (let i = 0; i < args.length; i += 2) {
   if (name === "--help") {
     console.log(USAGE);
     process.exit(0);
+  }
+  if (name === "--faults") {
+    const reports = await catchPlantedFaults(referenceBackend);
+    for (const report of reports) {
+      console.log(`${report.layer} of ${report.primitive}, ${report.name}: ${describeCatch(report)}`);
+    }
+    console.log(`\n${summarizeFaults(reports)}`);
+    process.exit(reports.every(({ caughtBy }) => caughtBy.length > 0) ? 0 : 1);
   }
   if (!["--op", "--shape", "--seed"].includes(name)) refuse(`unknown option ${name}`);
   if (value === undefined) refuse(`${name} needs a value`);

@@ -48,8 +48,21 @@ export async function catchPlantedFaults(open: OpenBackend): Promise<readonly Fa
   return reports;
 }
 
-/** `k of k caught`, and what caught each. */
+/** What caught a fault, in a few words. */
+export function describeCatch({ layer, caughtBy }: FaultReport): string {
+  if (caughtBy.length === 0) return "NOT CAUGHT";
+  return layer === "rule" ? caughtBy.join(", ") : `${caughtBy.length} conformance cases, e.g. ${caughtBy[0] ?? ""}`;
+}
+
+/** One line: `k of k caught`, and how many faults each rung, or the conformance suite, caught. */
 export function summarizeFaults(reports: readonly FaultReport[]): string {
-  const caught = reports.filter(({ caughtBy }) => caughtBy.length > 0).length;
-  return `planted faults: ${caught} of ${reports.length} caught`;
+  const caught = reports.filter(({ caughtBy }) => caughtBy.length > 0);
+  const rules = caught.filter(({ layer }) => layer === "rule");
+  const rungs = [...new Set(rules.flatMap(({ caughtBy }) => caughtBy))].map(
+    (rung) => `${rung} ${rules.filter(({ caughtBy }) => caughtBy.includes(rung)).length}`,
+  );
+  return (
+    `planted faults: ${caught.length} of ${reports.length} caught` +
+    ` (${rules.length} in rules, by ${rungs.join(", ")}; ${caught.length - rules.length} in kernels, by conformance)`
+  );
 }

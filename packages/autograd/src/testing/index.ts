@@ -28,6 +28,7 @@ export {
   catchKernelFault,
   catchPlantedFaults,
   catchRuleFault,
+  describeCatch,
   type FaultReport,
   plantedFaults,
   summarizeFaults,

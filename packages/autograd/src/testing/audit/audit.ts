@@ -107,12 +107,17 @@ function climb(named: NamedSample, table: VjpTable, seed: number): Climbed {
   return { passed: !failed && evidence >= 2, kind: isEmpty ? "empty" : "differentiated", rungs };
 }
 
-/** One line for the end of a test run. */
+/** One line for the end of a test run. Samples without elements pass their rungs trivially and are not counted there. */
 export function summarizeAudit(audits: readonly SampleAudit[]): string {
   const rules = new Set(audits.map(({ primitive }) => primitive)).size;
-  const rungs = audits.flatMap((audit) => audit.rungs);
+  const of = (kind: SampleAudit["kind"]): readonly SampleAudit[] => audits.filter((audit) => audit.kind === kind);
+  const rungs = of("differentiated").flatMap((audit) => audit.rungs);
   const count = (rung: RungName): string =>
     `${rung} ${rungs.filter((r) => r.rung === rung && r.status === "passed").length}`;
   const failed = audits.filter(({ passed }) => !passed).length;
-  return `audit: ${rules} rules, ${audits.length} samples, ${failed} failed; rungs passed: ${RUNGS.map(([rung]) => count(rung)).join(", ")}`;
+  const rest = `${of("empty").length} empty, ${of("discrete").length} discrete, ${of("refused").length} refused with a reason`;
+  return (
+    `audit: ${rules} rules, ${audits.length} samples, ${failed} failed; ${of("differentiated").length} differentiated` +
+    ` (passed ${RUNGS.map(([rung]) => count(rung)).join(", ")}), ${rest}`
+  );
 }

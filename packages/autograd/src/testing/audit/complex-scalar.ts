@@ -48,9 +48,11 @@ export const expm1: ComplexFunction = (x, y) => [
 export const sin: ComplexFunction = (x, y) => [Math.sin(x) * Math.cosh(y), Math.cos(x) * Math.sinh(y)];
 export const cos: ComplexFunction = (x, y) => [Math.cos(x) * Math.cosh(y), -Math.sin(x) * Math.sinh(y)];
 
+/** With 1 / cosh^2 for 1 - tanh^2, which cancels in the tails. */
 export const tanh: ComplexFunction = (x, y) => {
   const [t, u] = [Math.tanh(x), Math.tan(y)];
-  return divide([t, u], [1, t * u]);
+  const scale = 1 + (t * u) ** 2;
+  return [(t * (1 + u * u)) / scale, u / Math.cosh(x) ** 2 / scale];
 };
 
 /** exp of -|x| can neither overflow nor cancel. */
