@@ -25,13 +25,12 @@ import {
 import { nestedGraphs, PRIMITIVES, sizeOf } from "@banach/autograd/backend";
 import { compileGraph, reference } from "@banach/autograd/reference";
 import {
-  type Adjoint,
   fpRnn,
   householder,
   languageModel,
   picard,
   sequential,
-  type Solver,
+  type SolverAndAdjoint,
   throughTime,
   truncated,
 } from "@banach/fprnn";
@@ -65,8 +64,8 @@ function count(graph: Graph, primitive?: string): number {
 }
 
 /** The model of `npm start`: one layer of 16 channels, 32 inside, rank 2; batch 64, length 16 and a start token. */
-function parity(solver: Solver, adjoint: Adjoint) {
-  const layer = fpRnn({ dModel: 16, mixer: householder({ rank: 2 }), solver, adjoint });
+function parity(choice: SolverAndAdjoint) {
+  const layer = fpRnn({ dModel: 16, mixer: householder({ rank: 2 }), ...choice });
   return languageModel({ vocabulary: 16, dModel: 16, layers: [layer] });
 }
 
@@ -82,8 +81,8 @@ function stepOf(model: ReturnType<typeof parity>) {
   };
 }
 
-async function measureStep(device: Device, what: string, solver: Solver, adjoint: Adjoint): Promise<void> {
-  const model = parity(solver, adjoint);
+async function measureStep(device: Device, what: string, choice: SolverAndAdjoint): Promise<void> {
+  const model = parity(choice);
   const params = model.init(key(0));
   const args = [params, adam.init(params), random.bernoulli(key(1), [64, 17], 0.5)] as const;
   const ids = array(Int32Array.from(args[2].data), { shape: [64, 17] });
@@ -96,7 +95,7 @@ async function measureStep(device: Device, what: string, solver: Solver, adjoint
 }
 
 function measureGraph(): void {
-  const model = parity(sequential(), throughTime());
+  const model = parity({ solver: sequential(), adjoint: throughTime() });
   const params = model.init(key(0));
   const ids = array(new Int32Array(64 * 17), { shape: [64, 17] });
   const start = performance.now();
@@ -153,8 +152,8 @@ function measureJvp(): void {
 
 async function measureThroughTime(device: Device): Promise<void> {
   const exact = { tol: 1e-14, maxSteps: 500 };
-  const gradientBy = (solver: Solver, adjoint: Adjoint) => {
-    const layer = fpRnn({ dModel: 6, mixer: householder({ rank: 2 }), dtype: "float64", solver, adjoint });
+  const gradientBy = (choice: SolverAndAdjoint) => {
+    const layer = fpRnn({ dModel: 6, mixer: householder({ rank: 2 }), dtype: "float64", ...choice });
     const params = layer.init(key(3));
     const x = random.normal(key(4), [2, 12, 6], { dtype: "float64" });
     const loss = (p: Parameters<typeof layer.apply>[0], input: Tracer): Tracer =>
@@ -163,9 +162,9 @@ async function measureThroughTime(device: Device): Promise<void> {
   };
   const flat = (tree: unknown): number[] =>
     treeLeaves<HostTensor>(tree as HostTensor).flatMap(({ leaf }) => [...leaf.data]);
-  const without = flat(await gradientBy(sequential(exact), throughTime({ carry: false })));
-  const authors = flat(await gradientBy(picard(exact), truncated({ steps: 1 })));
-  const full = flat(await gradientBy(sequential(exact), throughTime()));
+  const without = flat(await gradientBy({ solver: sequential(exact), adjoint: throughTime({ carry: false }) }));
+  const authors = flat(await gradientBy({ solver: picard(exact), adjoint: truncated({ steps: 1 }) }));
+  const full = flat(await gradientBy({ solver: sequential(exact), adjoint: throughTime() }));
   const norm = (a: readonly number[]): number => Math.hypot(...a);
   const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((s, x, i) => s + x * (b[i] ?? 0), 0);
   const difference = norm(without.map((g, i) => g - (authors[i] ?? 0))) / norm(authors);
@@ -174,7 +173,7 @@ async function measureThroughTime(device: Device): Promise<void> {
 }
 
 async function measureInit(): Promise<void> {
-  const model = parity(sequential(), throughTime());
+  const model = parity({ solver: sequential(), adjoint: throughTime() });
   const parameters = treeLeaves<HostTensor>(model.init(key(0)));
   say(
     "init on the host, numbers",
@@ -216,6 +215,6 @@ measureJvp();
 measureGraph();
 await measureInit();
 await measureThroughTime(device);
-await measureStep(device, "train step, sequential and throughTime", sequential(), throughTime());
-await measureStep(device, "train step, picard and truncated", picard(), truncated());
+await measureStep(device, "train step, sequential and throughTime", { solver: sequential(), adjoint: throughTime() });
+await measureStep(device, "train step, picard and truncated", { solver: picard(), adjoint: truncated() });
 await measureBundle();

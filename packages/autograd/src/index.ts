@@ -69,4 +69,6 @@ export {
   valueAndGrad,
   vjp,
   type VjpResult,
+  type VjpTable,
+  vjpTable,
 } from "./vjp/index.ts";

@@ -7,10 +7,17 @@ import {
   NotConvergedError,
   type Tracer,
 } from "@banach/autograd";
-import type { Adjoint, ParallelAdjoint } from "./adjoints/index.ts";
+import type { CausalAdjoint, ParallelAdjoint } from "./adjoints/index.ts";
 import { truncated } from "./adjoints/index.ts";
 import type { CausalProblem, Problem } from "./problem.ts";
-import { picard, type ParallelSolver, type Solved, type Solver, type Tolerances } from "./solvers/index.ts";
+import {
+  type CausalSolver,
+  picard,
+  type ParallelSolver,
+  type Solved,
+  type Solver,
+  type Tolerances,
+} from "./solvers/index.ts";
 import { STATUSES, type SolveStats } from "./stats.ts";
 
 /** Options for a problem of which only the map is known. */
@@ -21,10 +28,24 @@ export interface FixedPointOptions extends Partial<Tolerances> {
   readonly adjoint?: ParallelAdjoint;
 }
 
-/** Options for a causal problem: every solver and adjoint is open to it. */
-export interface CausalFixedPointOptions extends Partial<Tolerances> {
-  readonly solver?: Solver;
-  readonly adjoint?: Adjoint;
+/**
+ * What may stand together for a causal problem: every solver goes with the adjoints that need only the map; those that
+ * differentiate a sweep through time need a solver that makes one. By default picard() and truncated().
+ */
+export type SolverAndAdjoint =
+  | { readonly solver?: Solver; readonly adjoint?: ParallelAdjoint }
+  | { readonly solver: CausalSolver; readonly adjoint: CausalAdjoint };
+
+/** Options for a causal problem: every solver and adjoint is open to it. `tol` and `maxSteps` replace the solver's. */
+export type CausalFixedPointOptions = Partial<Tolerances> & SolverAndAdjoint;
+
+/** The pair with its defaults. Throws ArgumentError if the types were circumvented and the two do not fit. */
+export function solverAndAdjoint({ solver = picard(), adjoint = truncated() }: SolverAndAdjoint): SolverAndAdjoint {
+  if (adjoint.kind === "parallel") return { solver, adjoint };
+  if (solver.kind === "causal") return { solver, adjoint };
+  throw new ArgumentError(
+    `${adjoint.name} needs a solver that steps through time, such as sequential(); got ${solver.name}`,
+  );
 }
 
 type AnyProblem<Theta> = Problem<Theta> | CausalProblem<Theta>;
@@ -53,21 +74,19 @@ export function fixedPoint<Theta>(
   theta: Theta,
   options: CausalFixedPointOptions = {},
 ): Solved {
-  const { adjoint = truncated() } = options;
+  const { adjoint = truncated() } = solverAndAdjoint(options);
   const solver = solverOf(options);
-  if (adjoint.kind === "causal") {
-    if (solver.kind !== "causal") {
-      throw new ArgumentError(
-        `${adjoint.name} needs a solver that steps through time, such as sequential(); got ${solver.name}`,
-      );
-    }
-    return adjoint.apply(requireCausal(problem, adjoint.name), y0, theta, solver);
-  }
-  return adjoint.apply(problem, theta, () => iterate(problem, y0, theta, solver));
+  return adjoint.kind === "causal" && solver.kind === "causal"
+    ? adjoint.apply(requireCausal(problem, adjoint.name), y0, theta, solver)
+    : (adjoint as ParallelAdjoint).apply(problem, theta, () => iterate(problem, y0, theta, solver));
+}
+
+interface SolverOptions extends Partial<Tolerances> {
+  readonly solver?: Solver;
 }
 
 /** The solver with the tolerances that the options give. */
-function solverOf({ solver = picard(), tol, maxSteps }: CausalFixedPointOptions): Solver {
+function solverOf({ solver = picard(), tol, maxSteps }: SolverOptions): Solver {
   return solver.with({ ...(tol === undefined ? {} : { tol }), ...(maxSteps === undefined ? {} : { maxSteps }) });
 }
 

@@ -11,6 +11,7 @@ export {
   type CausalFixedPointOptions,
   fixedPoint,
   type FixedPointOptions,
+  type SolverAndAdjoint,
   type Solution,
   solve,
   type SolveOptions,
@@ -47,6 +48,7 @@ export {
   type FpRnnTheta,
   type Layer,
   type LayerResult,
+  type ParamsOf,
   selectiveScan,
   type SelectiveScanInputs,
 } from "./layers/index.ts";

@@ -1,10 +1,13 @@
 /** For people who write backends: the interface to implement, and the IR that it is handed. */
 export {
+  ArgumentError,
   BackendLostError,
   BackendUnavailableError,
+  BanachError,
   DisposedBufferError,
   DonatedBufferError,
   DTypeError,
+  GraphError,
   OutOfMemoryError,
   ShapeError,
 } from "../errors.ts";
@@ -47,6 +50,7 @@ export {
   tensorType,
 } from "../ir/tensor-type.ts";
 export { verify } from "../ir/verify.ts";
+export * from "../lower/index.ts";
 export { optimize } from "../passes/index.ts";
 export type {
   Backend,

@@ -1,7 +1,7 @@
 /** Contractions: dot_general and the products that people write. */
 import { ShapeError } from "../errors.ts";
 import type { AxisPairs } from "../ir/primitives.ts";
-import { formatType } from "../ir/tensor-type.ts";
+import { formatType, type TensorType } from "../ir/tensor-type.ts";
 import { emit1 } from "../trace/builder.ts";
 import type { Operand, Tracer } from "../trace/tracer.ts";
 import { astype, broadcastShapes, broadcastTo, lift, promoteDTypes } from "./lift.ts";
@@ -48,8 +48,13 @@ function contract(x: Tracer, xAxis: number, y: Tracer, yAxis: number): Tracer {
   return emit1("dot_general", [x, y], { contracting: [[xAxis], [yAxis]], batch: [[], []] });
 }
 
+/** The type of a stack of matrices, without the matrices. */
+function leadingType({ dtype, shape }: Tracer): TensorType {
+  return { dtype, shape: shape.slice(0, -2) };
+}
+
 function batchedMatmul(x: Tracer, y: Tracer): Tracer {
-  const leading = broadcastShapes("matmul", x.shape.slice(0, -2), y.shape.slice(0, -2));
+  const leading = broadcastShapes("matmul", leadingType(x), leadingType(y));
   const batch = leading.map((_, axis) => axis);
   const rank = leading.length;
   return emit1(

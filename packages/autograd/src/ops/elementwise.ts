@@ -78,7 +78,7 @@ export function where(predicate: Operand, onTrue: Operand, onFalse: Operand): Tr
 
 /** Broadcasts two tensors to one shape without promoting them. */
 function unifyShapes(predicate: Tracer, x: Tracer): readonly [Tracer, Tracer] {
-  const shape = broadcastShapes("where", predicate.shape, x.shape);
+  const shape = broadcastShapes("where", predicate.type, x.type);
   return [broadcastTo(predicate, shape), broadcastTo(x, shape)];
 }
 

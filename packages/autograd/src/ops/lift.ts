@@ -1,7 +1,7 @@
 /** Turns operands into tracers of one dtype and one shape: the only place where values are promoted and broadcast. */
 import { DTypeError, ShapeError } from "../errors.ts";
 import { isConcreteArray } from "../ir/concrete-array.ts";
-import { type DType, dimOf, formatType, isFloat, sameShape, type Shape } from "../ir/tensor-type.ts";
+import { type DType, dimOf, formatType, isFloat, sameShape, type Shape, type TensorType } from "../ir/tensor-type.ts";
 import { capture, emit1, literalTracer } from "../trace/builder.ts";
 import { type Operand, Tracer } from "../trace/tracer.ts";
 
@@ -32,15 +32,15 @@ export function promoteDTypes(op: string, a: DType, b: DType): DType {
   throw new DTypeError(`${op}: ${a} and ${b} have no common dtype; convert one with astype`);
 }
 
-/** The shape to which both broadcast, aligned at the last axis. Throws ShapeError naming both. */
-export function broadcastShapes(op: string, a: Shape, b: Shape): Shape {
-  const rank = Math.max(a.length, b.length);
+/** The shape to which both broadcast, aligned at the last axis. Throws ShapeError naming both types. */
+export function broadcastShapes(op: string, a: TensorType, b: TensorType): Shape {
+  const rank = Math.max(a.shape.length, b.shape.length);
   return Array.from({ length: rank }, (_, axis) => {
-    const m = a[axis - rank + a.length] ?? 1;
-    const n = b[axis - rank + b.length] ?? 1;
+    const m = a.shape[axis - rank + a.shape.length] ?? 1;
+    const n = b.shape[axis - rank + b.shape.length] ?? 1;
     if (m !== n && m !== 1 && n !== 1) {
       throw new ShapeError(
-        `${op}: shapes [${a.join(",")}] and [${b.join(",")}] do not broadcast, ${m} and ${n} differ`,
+        `${op}: ${formatType(a)} and ${formatType(b)} do not broadcast, axis ${axis - rank} has sizes ${m} and ${n}; they must be equal or one of them 1`,
       );
     }
     return m === 1 ? n : m;
@@ -68,7 +68,7 @@ export function unify(op: string, operands: readonly Operand[]): readonly Tracer
   const tensors = operands.filter((operand) => typeof operand === "object").map((operand) => lift(op, operand));
   const dtype = commonDType(op, tensors, operands);
   const lifted = operands.map((operand) => astype(lift(op, operand, dtype), dtype));
-  const shape = lifted.map((x) => x.shape).reduce((a, b) => broadcastShapes(op, a, b));
+  const { shape } = lifted.map((x) => x.type).reduce((a, b) => ({ dtype, shape: broadcastShapes(op, a, b) }));
   return lifted.map((x) => broadcastTo(x, shape));
 }
 

@@ -1,4 +1,6 @@
 /** The diagonal linear recurrence, the parallelisable heart of linear RNNs. */
+import { DTypeError } from "../errors.ts";
+import { formatType, isFloat } from "../ir/tensor-type.ts";
 import { emit1 } from "../trace/builder.ts";
 import type { Operand, Tracer } from "../trace/tracer.ts";
 import { lift, normalizeAxis, unifyPair } from "./lift.ts";
@@ -17,7 +19,11 @@ export function linearRecurrence(a: Operand, b: Operand, options: RecurrenceOpti
   return emit1("linear_recurrence", [x, y], { axis, reverse: options.reverse ?? false });
 }
 
-/** Running sum along an axis. */
+/** Running sum along an axis. Throws DTypeError unless x is a float. */
 export function cumsum(operand: Operand, options: RecurrenceOptions & { readonly axis: number }): Tracer {
-  return linearRecurrence(1, lift("cumsum", operand), options);
+  const x = lift("cumsum", operand);
+  if (!isFloat(x.dtype)) {
+    throw new DTypeError(`cumsum: needs a float operand, got ${formatType(x.type)}; convert it with astype`);
+  }
+  return linearRecurrence(1, x, options);
 }

@@ -26,7 +26,7 @@ describe("broadcasting", () => {
   it("refuses what does not fit, naming both shapes", () => {
     expect(() => run((x, y) => ops.add(x, y), m, array([1, 2]))).toThrow(ShapeError);
     expect(() => run((x, y) => ops.add(x, y), m, array([1, 2]))).toThrow(
-      /add: shapes \[2,3\] and \[2\] do not broadcast/,
+      /add: float32\[2,3\] and float32\[2\] do not broadcast, axis -1 has sizes 3 and 2/,
     );
   });
 });

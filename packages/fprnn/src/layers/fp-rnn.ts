@@ -10,11 +10,10 @@ import {
   treeMap,
   zeros,
 } from "@banach/autograd";
-import { type Adjoint, truncated } from "../adjoints/index.ts";
-import { fixedPoint } from "../fixed-point.ts";
+import { fixedPoint, type SolverAndAdjoint, solverAndAdjoint } from "../fixed-point.ts";
 import type { Mixer, MixerArgument } from "../mixers/mixer.ts";
 import type { CausalProblem } from "../problem.ts";
-import { picard, type Solver, type Tolerances } from "../solvers/index.ts";
+import type { Tolerances } from "../solvers/index.ts";
 import {
   CONV_KERNEL,
   type FpRnnConvState,
@@ -26,7 +25,7 @@ import {
 import { fpRnnProblem, type FpRnnTheta } from "./fp-rnn-problem.ts";
 import type { Layer, LayerResult } from "./layer.ts";
 
-export interface FpRnnOptions<M extends Mixer> {
+interface FpRnnShapeOptions<M extends Mixer> {
   /** Channels of the layer's input and output. */
   readonly dModel: number;
   /** Inner channels are expand * dModel; default 2. */
@@ -36,14 +35,13 @@ export interface FpRnnOptions<M extends Mixer> {
   readonly argument?: MixerArgument;
   /** Short causal convolutions before b, lambda, the mixer, c and x itself; default false. */
   readonly shortConv?: boolean;
-  /** Default picard(). */
-  readonly solver?: Solver;
-  /** Default truncated(). */
-  readonly adjoint?: Adjoint;
   /** Added to the mean square of the output norm; default 1e-5. */
   readonly eps?: number;
   readonly dtype?: random.RandomDType;
 }
+
+/** Sizes and mixer, and a solver and adjoint that fit each other: by default picard() and truncated(). */
+export type FpRnnOptions<M extends Mixer> = FpRnnShapeOptions<M> & SolverAndAdjoint;
 
 /** A layer's fixed point laid open: for audits, other solvers, and looking at residuals. */
 export interface FpRnnParts {
@@ -69,7 +67,7 @@ export interface FpRnnLayer<M extends Mixer> extends Layer<FpRnnParams<Tracer, M
 }
 
 /**
- * The layer of REFERENCE 2.1 (section 4 of the paper), vector state: lambda = sigmoid(W x + b), the input normalised by
+ * The FP-RNN of arXiv 2503.10799, vector state: lambda = sigmoid(W x + b), the input normalised by
  * (I - Lambda), the fixed point gated by c = silu(W_c [x_t, y_{t-1}]) and silu(z), then RMSNorm and an output map.
  * With gain 2 the map can leave the contraction region: watch the status in `stats`.
  */
@@ -83,7 +81,7 @@ export function fpRnn<M extends Mixer>(options: FpRnnOptions<M>): FpRnnLayer<M> 
     dtype = "float32",
     eps = 1e-5,
   } = options;
-  const { solver = picard(), adjoint = truncated() } = options;
+  const choice = solverAndAdjoint(options);
   const channels = requireChannels(dModel, expand);
   const shape = { dModel, channels, shortConv, argument, dtype };
   const problem = fpRnnProblem(mixer, timeFirst);
@@ -125,7 +123,7 @@ export function fpRnn<M extends Mixer>(options: FpRnnOptions<M>): FpRnnLayer<M> 
     parts,
     apply: (params, x, state, tolerances: Partial<Tolerances> = {}): LayerResult<FpRnnState<Tracer>> => {
       const { theta, y0, readout } = parts(params, x, state);
-      const { y, stats } = fixedPoint(problem, y0, theta, { solver, adjoint, ...tolerances });
+      const { y, stats } = fixedPoint(problem, y0, theta, { ...choice, ...tolerances });
       return { ...readout(y), stats };
     },
   };

@@ -24,3 +24,6 @@ export interface Layer<Params = unknown, State = unknown> {
    */
   apply(params: Params, x: Tracer, state?: State, tolerances?: Partial<Tolerances>): LayerResult<State>;
 }
+
+/** The parameters of a layer or model, with tracers for leaves: what a loss function takes. */
+export type ParamsOf<L> = L extends { apply(params: infer Params, ...rest: never): unknown } ? Params : never;

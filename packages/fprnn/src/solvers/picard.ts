@@ -1,4 +1,4 @@
-/** Picard iteration with the damping, patience and batch stopping rule of the authors (REFERENCE: section 2.5 of the paper's code). */
+/** Picard iteration with the damping, patience and batch stopping rule of the authors' code (arXiv 2503.10799). */
 import { ArgumentError, full, ones, stopGradient, type Tracer, where, whileLoop, zeros } from "@banach/autograd";
 import type { Problem } from "../problem.ts";
 import { detachStats, relativeResidual, statusOf } from "../stats.ts";

@@ -1,7 +1,15 @@
 import { type HostTensor, scan, type Tracer, treeLeaves, valueAndGrad } from "@banach/autograd";
 import { reference } from "@banach/autograd/reference";
 import { describe, expect, it } from "vitest";
-import { type Adjoint, fixedPoint, picard, sequential, throughTime, truncated } from "../../src/index.ts";
+import {
+  type Adjoint,
+  fixedPoint,
+  picard,
+  sequential,
+  type SolverAndAdjoint,
+  throughTime,
+  truncated,
+} from "../../src/index.ts";
 import { distance, rnn, rnnData, type RnnTheta } from "../problems.ts";
 
 const device = await reference();
@@ -16,8 +24,9 @@ async function gradient(compute: (theta: RnnTheta) => Tracer, theta: RnnTheta<Ho
 const exactSolve = { tol: 1e-13, maxSteps: 500 };
 
 const byAdjoint = (adjoint: Adjoint, theta: RnnTheta<HostTensor>): Promise<Gradients> => {
-  const solver = adjoint.kind === "causal" ? sequential(exactSolve) : picard(exactSolve);
-  return gradient((t) => fixedPoint(rnn, t.x.zerosLike(), t, { solver, adjoint }).y, theta);
+  const choice: SolverAndAdjoint =
+    adjoint.kind === "causal" ? { solver: sequential(exactSolve), adjoint } : { solver: picard(exactSolve), adjoint };
+  return gradient((t) => fixedPoint(rnn, t.x.zerosLike(), t, choice).y, theta);
 };
 
 /** Differentiates through 300 plain iterations: the exact gradient to rounding, for a contraction. */
@@ -69,6 +78,7 @@ describe("throughTime", () => {
   it("asks for a solver that steps through time, in types and at run time", async () => {
     const theta = rnnData(11n, { recurrent: 1, local: 0 });
     const wrong = gradient(
+      // @ts-expect-error Picard makes no sweep through time to differentiate
       (t) => fixedPoint(rnn, t.x.zerosLike(), t, { solver: picard(), adjoint: throughTime() }).y,
       theta,
     );

@@ -1,7 +1,6 @@
 /** Fixtures of kind "FPRNN": a whole layer, its fixed point, the authors' stopping rule, and gradients. */
 import { type Device, type HostTensor, type Tracer, treeLeaves, valueAndGrad } from "@banach/autograd";
 import {
-  type Adjoint,
   fpRnn,
   type FpRnnLayer,
   type FpRnnParams,
@@ -11,7 +10,7 @@ import {
   type ParallelSolver,
   picard,
   sequential,
-  type Solver,
+  type SolverAndAdjoint,
   throughTime,
   truncated,
 } from "../../src/index.ts";
@@ -76,12 +75,7 @@ type Params<T> = FpRnnParams<T, HouseholderParams<T>>;
 /** Far below the tolerance of the comparison, so that what is compared is the fixed point. */
 const EXACT = { tol: 1e-14, maxSteps: 2000 };
 
-interface Training {
-  readonly solver?: Solver;
-  readonly adjoint?: Adjoint;
-}
-
-function goldenLayer(config: LayerConfig, training: Training = {}): GoldenLayer {
+function goldenLayer(config: LayerConfig, training: SolverAndAdjoint = {}): GoldenLayer {
   const { d_model: dModel, expand = 2, symm = false, h_dep = true, short_conv: shortConv = false, eps = 1e-5 } = config;
   const argument = h_dep ? (symm ? "symmetric" : "concatenated") : "input";
   const mixer = goldenMixer({ ...config, eps });

@@ -2,7 +2,6 @@ import { grad, type HostTensor, key, random, type Tracer, treeLeaves, optimize, 
 import { compileGraph, reference } from "@banach/autograd/reference";
 import { describe, expect, it } from "vitest";
 import {
-  type Adjoint,
   fpRnn,
   type FpRnnParams,
   type FpRnnState,
@@ -10,7 +9,7 @@ import {
   type HouseholderParams,
   picard,
   sequential,
-  type Solver,
+  type SolverAndAdjoint,
   throughTime,
   truncated,
 } from "../../src/index.ts";
@@ -20,11 +19,7 @@ const device = await reference();
 type Params<T> = FpRnnParams<T, HouseholderParams<T>>;
 const dtype = "float64" as const;
 
-interface Options {
-  readonly shortConv?: boolean;
-  readonly solver?: Solver;
-  readonly adjoint?: Adjoint;
-}
+type Options = SolverAndAdjoint & { readonly shortConv?: boolean };
 
 const layerOf = (options: Options = {}) =>
   fpRnn({ dModel: 4, expand: 2, mixer: householder({ rank: 2 }), argument: "concatenated", dtype, ...options });

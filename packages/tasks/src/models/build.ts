@@ -1,6 +1,15 @@
 /** From the configuration of a run to its parts: task, model, optimiser, length schedule. */
 import { ArgumentError, optim } from "@banach/autograd";
-import { fpRnn, householder, languageModel, picard, sequential, throughTime, truncated } from "@banach/fprnn";
+import {
+  fpRnn,
+  householder,
+  languageModel,
+  picard,
+  sequential,
+  type SolverAndAdjoint,
+  throughTime,
+  truncated,
+} from "@banach/fprnn";
 import type { LengthsConfig, ModelConfig, OptimizerConfig, RunConfig } from "../run/config.ts";
 import { findTask, type Task } from "../tasks/index.ts";
 import { curriculum, fixed, type LengthSchedule, type SequenceModel, uniform } from "../train/index.ts";
@@ -28,24 +37,27 @@ export function buildTask(config: RunConfig): Task {
   return findTask(config.task.name).create(config.task.options);
 }
 
-/** Solvers and adjoints that can be chosen, by name. */
-const SOLVERS = { sequential, picard } as const;
+/** The solver and the adjoint that a config names, if they fit each other. */
+function solverAndAdjoint(
+  { kind, tol, maxSteps }: ModelConfig["solver"],
+  adjoint: ModelConfig["adjoint"],
+): SolverAndAdjoint {
+  const solver = kind === "sequential" ? sequential({ tol, maxSteps }) : picard({ tol, maxSteps });
+  if (adjoint.kind === "truncated") return { solver, adjoint: truncated({ steps: 1 }) };
+  if (solver.kind === "causal") return { solver, adjoint: throughTime({ local: "step" }) };
+  throw new ArgumentError(
+    "adjoint through-time differentiates the sweep of solver sequential; with solver picard use adjoint truncated",
+  );
+}
 
 /** The language model of one kind of layer, in float32. */
 export function buildModel(config: ModelConfig, vocabulary: number): SequenceModel {
   const { dModel, expand, mixer, solver, adjoint } = config;
-  const { tol, maxSteps } = solver;
-  if (solver.kind === "picard" && adjoint.kind === "through-time") {
-    throw new ArgumentError(
-      "adjoint through-time differentiates the sweep of solver sequential; with solver picard use adjoint truncated",
-    );
-  }
   const layer = fpRnn({
     dModel,
     expand,
     mixer: householder({ rank: mixer.rank, gain: mixer.gain }),
-    solver: SOLVERS[solver.kind]({ tol, maxSteps }),
-    adjoint: adjoint.kind === "through-time" ? throughTime({ local: "step" }) : truncated({ steps: 1 }),
+    ...solverAndAdjoint(solver, adjoint),
   });
   const layers = Array.from({ length: config.layers }, () => layer);
   return languageModel({ vocabulary, dModel, layers });
