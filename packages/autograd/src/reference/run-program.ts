@@ -148,7 +148,7 @@ function runRecurrence(
       for (let i = 0; i < length; i++) {
         const time = reverse ? length - 1 - i : i;
         const point = [...others.slice(0, axis), time, ...others.slice(axis)];
-        state[0] = evaluate(a, point, 0) * (state[0]) + evaluate(b, point, 0);
+        state[0] = evaluate(a, point, 0) * state[0] + evaluate(b, point, 0);
         storeAll(stores, point, state[0], machine, evaluate);
       }
     },
