@@ -113,7 +113,7 @@ export class FunctionBuilder<R extends ValueTypes = ValueTypes> {
    * Declares a local until the end of the callback it is declared in; the slot is then used again. Without a value it has
    * to be set before it is read.
    */
-  local<T extends ValueType>(type: T, value?: Operand<T>): Local<T> {
+  local<T extends ValueType>(type: T, value?: Operand<NoInfer<T>>): Local<T> {
     const local = this.#locals.declare(type);
     if (value !== undefined) this.set(local, value);
     return local;

@@ -32,4 +32,7 @@ export type BodyResult<R extends ValueTypes> = R extends readonly []
     void
   : R extends readonly [infer T extends ValueType]
     ? Operand<T>
-    : readonly [...Operands<R>];
+    : Operands<R>;
+
+/** Holds no value; beside a `BodyResult` it makes the compiler read `[a, b]` as a pair, not as an array. */
+export type TupleHint = readonly [never];

@@ -5,7 +5,7 @@ import { Expr, toExpr } from "./expression.ts";
 import type { Op, Operand } from "./expression.ts";
 import type { Feature, Features } from "./features.ts";
 import { FunctionBuilder } from "./function-builder.ts";
-import type { BodyResult, Func, Locals } from "./function-type.ts";
+import type { BodyResult, Func, Locals, TupleHint } from "./function-type.ts";
 import { encodeUnsigned } from "./leb128.ts";
 import type { Global, GlobalPlace } from "./place.ts";
 import { maxPages, pageBytes, writeModule } from "./sections.ts";
@@ -119,7 +119,7 @@ export class ModuleBuilder {
   /** @param init a constant, or an imported constant global */
   global<T extends ValueType, M extends boolean = false>(
     type: T,
-    init: Operand<T>,
+    init: Operand<NoInfer<T>>,
     { mutable }: { readonly mutable?: M } = {},
   ): Global<T, M> {
     const value = toExpr(init, type, "global", 1);
@@ -149,7 +149,7 @@ export class ModuleBuilder {
    */
   define<P extends ValueTypes, R extends ValueTypes>(
     func: Func<P, R>,
-    body: (f: FunctionBuilder<NoInfer<R>>, ...params: Locals<P>) => BodyResult<NoInfer<R>>,
+    body: (f: FunctionBuilder<NoInfer<R>>, ...params: Locals<P>) => BodyResult<R> | TupleHint,
   ): void {
     const entry = func.module === this ? this.#content.functions[func.index] : undefined;
     if (entry === undefined) throw new WasmBuildError(`the function ${func.name} belongs to another module`);
@@ -166,7 +166,7 @@ export class ModuleBuilder {
     name: string,
     params: P,
     results: R,
-    body: (f: FunctionBuilder<NoInfer<R>>, ...params: Locals<P>) => BodyResult<NoInfer<R>>,
+    body: (f: FunctionBuilder<NoInfer<R>>, ...params: Locals<P>) => BodyResult<R> | TupleHint,
   ): Func<P, R> {
     const func = this.declare(name, params, results);
     this.define(func, body);

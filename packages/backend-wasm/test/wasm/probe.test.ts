@@ -1,0 +1,34 @@
+/** The probe, against what the versions of Node are known to offer. */
+import { afterEach, expect, test, vi } from "vitest";
+import { probeFeatures } from "../../src/index.ts";
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+const [major = 0] = process.versions.node.split(".").map(Number);
+
+test("Node offers all but relaxed SIMD, and that from version 22 or behind a flag", () => {
+  const { relaxedSimd, ...others } = probeFeatures();
+  expect(others).toEqual({
+    simd: true,
+    threads: true,
+    sharedMemory: true,
+    bulkMemory: true,
+    saturatingConversions: true,
+    signExtension: true,
+    multiValue: true,
+  });
+  if (major >= 22) expect(relaxedSimd).toBe(true);
+  else if (!process.execArgv.some((flag) => flag.includes("relaxed-simd"))) expect(relaxedSimd).toBe(false);
+});
+
+test("where WebAssembly is switched off, nothing is offered", () => {
+  vi.stubGlobal("WebAssembly", undefined);
+  expect(Object.values(probeFeatures()).every((offered) => !offered)).toBe(true);
+});
+
+test("a page that is not isolated has the instructions and no memory to share", () => {
+  vi.stubGlobal("SharedArrayBuffer", undefined);
+  expect(probeFeatures()).toMatchObject({ threads: true, sharedMemory: false });
+});
