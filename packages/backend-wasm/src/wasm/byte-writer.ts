@@ -28,7 +28,12 @@ export class ByteWriter {
 
   /** As `bytes`, for the few bytes of an instruction, where a loop is cheaper. */
   short(values: readonly number[]): void {
-    for (const value of values) this.byte(value);
+    const count = values.length;
+    if (this.#length + count > this.#bytes.length) this.#reserve(count);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    for (let i = 0; i < count; i++) bytes[at++] = values[i] ?? 0;
+    this.#length = at;
   }
 
   unsigned(value: number): void {

@@ -43,7 +43,8 @@ export class Expr<out T extends ValueType = ValueType> {
     this.immediates = immediates;
     this.place = place;
     let size = 1;
-    for (const operand of operands) size += operand.size;
+    // Indexed: modules are often built before the compiler has optimised this, and an iterator is slow until then.
+    for (let i = 0; i < operands.length; i++) size += operands[i]?.size ?? 0;
     if (size > maxSize) {
       throw new WasmBuildError(
         `${op.name}: the expression has ${size} instructions. One that is used twice is computed twice; keep it with f.let`,

@@ -9,7 +9,7 @@ import { effectSets, i32 } from "./instruction-sets.ts";
 import type { EffectTables } from "./instruction-sets.ts";
 import { encodeUnsigned } from "./leb128.ts";
 import { LocalPool } from "./local-pool.ts";
-import type { Global, Local } from "./place.ts";
+import type { Global, Local, Place } from "./place.ts";
 import type { DataSegment, Effects } from "./signature.ts";
 import type { ValueType, ValueTypes } from "./value-type.ts";
 
@@ -60,6 +60,7 @@ export class FunctionBuilder<R extends ValueTypes = ValueTypes> {
   readonly #locals: LocalPool;
   readonly #code = new ByteWriter(256);
   readonly #labels: Label[] = [];
+  readonly #used = new Set<Op>();
   readonly #bound = new Map<string, unknown>();
   #finished = false;
 
@@ -300,22 +301,28 @@ export class FunctionBuilder<R extends ValueTypes = ValueTypes> {
   }
 
   #emit(expr: Expr): void {
-    for (const operand of expr.operands) this.#emit(operand);
-    const { place } = expr;
-    if (place?.kind === "local") {
+    const { operands, place } = expr;
+    for (let i = 0; i < operands.length; i++) this.#emit(operands[i] as Expr);
+    if (place !== undefined) this.#checkReadable(place);
+    this.#write(expr.op, expr.immediates);
+  }
+
+  #checkReadable(place: Place): void {
+    if (place.kind === "global") this.#checkModule(place.module, `global ${place.index}`);
+    else {
       this.#locals.check(place);
       if (!place.assigned) throw new WasmBuildError(`${this.name}: local ${place.index} is read before it is set`);
-    } else if (place !== undefined) {
-      this.#checkModule(place.module, `global ${place.index}`);
     }
-    this.#write(expr.op, expr.immediates);
   }
 
   #write(op: Op, immediates?: readonly number[]): void {
     if (this.#finished) throw new WasmBuildError(`${op.name}: the function ${this.name} is finished`);
-    if (op.memory || op.feature !== undefined) this.#host.use(op);
+    if ((op.memory || op.feature !== undefined) && !this.#used.has(op)) {
+      this.#host.use(op);
+      this.#used.add(op);
+    }
     this.#code.short(op.code);
-    if (immediates !== undefined) this.#code.short(immediates);
+    if (immediates !== undefined && immediates.length > 0) this.#code.short(immediates);
   }
 
   #keep<T extends ValueType>(type: T): Local<T> {

@@ -57,9 +57,7 @@ function accessBytes(offset: number, align: number, bytes: number, exact: boolea
   if (align > bytes || (exact && align !== bytes)) {
     throw new WasmBuildError(`${name}: the alignment is ${exact ? "" : "at most "}${bytes} bytes, not ${align}`);
   }
-  return offset >= 0 && offset < 0x80 && Number.isInteger(offset)
-    ? [power, offset]
-    : [power, ...encodeUnsigned(offset)];
+  return [power, ...encodeUnsigned(offset)];
 }
 
 /** An instruction's operands and the bytes after its opcode, from the arguments of its function. */

@@ -6,6 +6,7 @@ import { WasmBuildError } from "./error.ts";
  * @throws WasmBuildError unless 0 <= value < 2^32 is an integer
  */
 export function encodeUnsigned(value: number): number[] {
+  if (value >= 0 && value < 0x80 && Number.isInteger(value)) return [value];
   if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) {
     throw new WasmBuildError(`${value} is not an unsigned 32-bit integer`);
   }

@@ -81,7 +81,7 @@ function tameVectors({ key, namespace }: Instruction): Uint8Array[] {
   return [Uint8Array.from({ length: 16 }, (_, i) => i % 16), Uint8Array.from({ length: 16 }, (_, i) => (5 * i) % 16)];
 }
 
-/** V8 11 (Node 20, behind a flag) overwrites the sum of this one where operands share a register. */
+/** The baseline compiler of V8 11 (Node 20, behind a flag) loses the addend of this one. */
 const broken = process.versions.v8.startsWith("11.") ? ["i32x4.relaxed_dot_i8x16_i7x16_add_s"] : [];
 const offered = probeFeatures().relaxedSimd
   ? relaxed.map(({ op }) => op.name).filter((name) => !broken.includes(name))
