@@ -1,3 +1,14 @@
-/** The package's entry: for now the feature probe; the backend is built on the writer in `wasm/`. */
-export { probeFeatures } from "./wasm/probe.ts";
+/** @banach/backend-wasm: programs as WebAssembly modules with SIMD, written at run time. */
+import { Device } from "@banach/autograd";
+import { wasmBackend, type WasmOptions } from "./runtime/backend.ts";
+
+export { wasmBackend, type WasmOptions } from "./runtime/backend.ts";
 export type { Features } from "./wasm/features.ts";
+export { probeFeatures, type ProbedFeatures } from "./wasm/probe.ts";
+
+/** Starts the backend. Rejects with BackendUnavailableError, saying what is missing, where it cannot run. */
+export function wasm(options: WasmOptions = {}): Promise<Device> {
+  return new Promise((resolve) => {
+    resolve(new Device(wasmBackend(options)));
+  });
+}

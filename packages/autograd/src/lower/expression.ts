@@ -93,9 +93,15 @@ export function childrenOf(expression: Expression): readonly Expression[] {
   }
 }
 
-/** Rebuilds an expression bottom-up; shared nodes stay shared. `f` sees a node whose children are already rebuilt. */
-export function rewriteExpression(root: Expression, f: (node: Expression) => Expression): Expression {
-  const done = new Map<Expression, Expression>();
+/**
+ * Rebuilds an expression bottom-up; `f` sees a node whose children are already rebuilt. Shared nodes stay shared, also
+ * among several expressions that are given the same `done`.
+ */
+export function rewriteExpression(
+  root: Expression,
+  f: (node: Expression) => Expression,
+  done: Map<Expression, Expression> = new Map<Expression, Expression>(),
+): Expression {
   const visit = (node: Expression): Expression => {
     const known = done.get(node);
     if (known !== undefined) return known;

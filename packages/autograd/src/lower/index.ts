@@ -10,6 +10,7 @@ export {
   type ProgramBuffer,
   type RandomBits,
   type Read,
+  rewriteExpression,
   type ScalarOperation,
   visitExpression,
 } from "./expression.ts";

@@ -7,6 +7,7 @@ import { Block, BufferPool, type Value } from "./block.ts";
 import type { ProgramBuffer } from "./expression.ts";
 import { fuse } from "./fuse.ts";
 import type { Program } from "./program.ts";
+import { blockRows } from "./rows.ts";
 import type { Lowering, LowerRule, LowerTable } from "./rule.ts";
 import { dot_general } from "./rules/contraction.ts";
 import { custom_vjp_call, scan, stop_gradient, while_ } from "./rules/control.ts";
@@ -105,5 +106,7 @@ export function lower(graph: Graph): Program {
     const buffer = outputs[i];
     if (buffer !== undefined) block.write(type.shape, buffer, wholeOf(type.shape), expression);
   });
-  return fuse({ inputs, outputs, inputTypes, outputTypes, temporaries: block.pool.temporaries, steps: block.steps });
+  return blockRows(
+    fuse({ inputs, outputs, inputTypes, outputTypes, temporaries: block.pool.temporaries, steps: block.steps }),
+  );
 }

@@ -2,16 +2,20 @@
 import type { Graph } from "../ir/graph.ts";
 import { commonSubexpressions } from "./cse.ts";
 import { deadCode } from "./dce.ts";
+import { hoistSums } from "./hoist-sums.ts";
 import { inline } from "./inline.ts";
 import { simplify } from "./simplify.ts";
 
 export type Pass = (graph: Graph) => Graph;
 
+type PassName = "inline" | "simplify" | "commonSubexpressions" | "hoistSums" | "deadCode";
+
 /** Passes by name, in the order in which `optimize` runs them. */
-export const passes: Readonly<Record<"inline" | "simplify" | "commonSubexpressions" | "deadCode", Pass>> = {
+export const passes: Readonly<Record<PassName, Pass>> = {
   inline,
   simplify,
   commonSubexpressions,
+  hoistSums,
   deadCode,
 };
 
@@ -20,4 +24,4 @@ export function optimize(graph: Graph): Graph {
   return Object.values(passes).reduce((current, pass) => pass(current), graph);
 }
 
-export { commonSubexpressions, deadCode, inline, simplify };
+export { commonSubexpressions, deadCode, hoistSums, inline, simplify };

@@ -1,0 +1,189 @@
+/** Scalar expressions as instructions on four lanes. Tails and strided data use the same code with fewer live lanes. */
+import {
+  type Access,
+  type Apply,
+  childrenOf,
+  type DType,
+  type Expression,
+  type Gather,
+  type ProgramBuffer,
+  type Store,
+} from "@banach/autograd/backend";
+import { type LaneMath, threefry } from "../math/index.ts";
+import { type Expr, f32x4, type FunctionBuilder, i16x8, i32, i32x4, i8x16, v128 } from "../wasm/index.ts";
+import { applyOperation } from "./operations.ts";
+
+/** Where accesses are at the current point: a byte address, or for an index its value. */
+export interface Locator {
+  address(buffer: ProgramBuffer, access: Access): Expr<"i32">;
+  index(access: Access): Expr<"i32">;
+}
+
+export interface LaneOptions {
+  readonly locator: Locator;
+  readonly math: LaneMath;
+  /** The axis along which the lanes lie, in the accesses of the expressions. */
+  readonly axis: number;
+  /** Live lanes: 4, or 1 at the end of a row. */
+  readonly lanes: number;
+  /** For epilogues. */
+  readonly accumulated?: Expr<"v128">;
+}
+
+const all = (value: number): Expr<"v128"> => i32x4.const(value, value, value, value);
+
+/** Writes the code of expressions at one point of a kernel. Bools are masks: all ones or all zeros in a lane. */
+export class LaneEmitter {
+  private readonly f: FunctionBuilder;
+  private readonly options: LaneOptions;
+  private readonly done = new Map<Expression, Expr<"v128">>();
+
+  constructor(f: FunctionBuilder, options: LaneOptions) {
+    this.f = f;
+    this.options = options;
+  }
+
+  /** The lanes of an expression, kept in a local: nodes are computed once however often they are used. */
+  value(node: Expression): Expr<"v128"> {
+    const known = this.done.get(node);
+    if (known !== undefined) return known;
+    const code = this.compute(node);
+    const kept = node.kind === "constant" || code.place !== undefined ? code : this.f.let(code);
+    this.done.set(node, kept);
+    return kept;
+  }
+
+  /** Evaluates every value, then stores all of them. */
+  storeAll(stores: readonly Store[]): void {
+    const values = stores.map(({ value }) => this.value(value));
+    stores.forEach(({ buffer, access }, i) => {
+      const value = values[i];
+      if (value !== undefined) this.store(buffer, access, value);
+    });
+  }
+
+  private compute(node: Expression): Expr<"v128"> {
+    switch (node.kind) {
+      case "constant":
+        return constant(node.dtype, node.value);
+      case "read":
+        return this.load(node.buffer, node.access);
+      case "index":
+        return this.indexLanes(node.access, node.dtype);
+      case "gather":
+        return this.gather(node);
+      case "bits": {
+        const [key0, key1] = node.key.map((word) => this.value(word));
+        if (key0 === undefined || key1 === undefined) throw new RangeError("random bits need a key of two words");
+        return threefry(this.f, key0, key1, all(0), this.indexLanes(node.counter, "int32"));
+      }
+      case "accumulated":
+        if (this.options.accumulated === undefined) throw new RangeError("nothing is accumulated here");
+        return this.options.accumulated;
+      case "apply":
+        return this.apply(node);
+      default:
+        return node satisfies never;
+    }
+  }
+
+  private apply(node: Apply): Expr<"v128"> {
+    const args = childrenOf(node).map((child) => this.value(child));
+    return applyOperation(this.f, this.options.math, node, args);
+  }
+
+  private strideOf(access: Access): number {
+    return access.strides[this.options.axis] ?? 0;
+  }
+
+  private load(buffer: ProgramBuffer, access: Access): Expr<"v128"> {
+    const address = this.options.locator.address(buffer, access);
+    const stride = this.strideOf(access);
+    if (buffer.dtype === "bool") return this.loadMask(address, stride);
+    if (this.options.lanes === 1) return v128.load32_zero(address);
+    if (stride === 0) return v128.load32_splat(address);
+    if (stride === 1) return v128.load(address);
+    const at = this.f.let(address);
+    let lanes: Expr<"v128"> = v128.load32_zero(at);
+    for (let lane = 1; lane < 4; lane++) lanes = v128.load32_lane(i32.add(at, lane * stride * 4), lanes, lane);
+    return lanes;
+  }
+
+  /** Bytes of 0 and 1 to masks. */
+  private loadMask(address: Expr<"i32">, stride: number): Expr<"v128"> {
+    if (this.options.lanes === 1 || stride === 0) return i32x4.ne(i32x4.splat(i32.load8_u(address)), all(0));
+    let bytes: Expr<"v128">;
+    if (stride === 1) bytes = v128.load32_zero(address);
+    else {
+      const at = this.f.let(address);
+      bytes = v128.load8_splat(at);
+      for (let lane = 1; lane < 4; lane++) bytes = v128.load8_lane(i32.add(at, lane * stride), bytes, lane);
+    }
+    return i32x4.ne(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(bytes)), all(0));
+  }
+
+  /** The values of an affine map in the lanes. */
+  private indexLanes(access: Access, dtype: DType): Expr<"v128"> {
+    const stride = this.strideOf(access);
+    const first = i32x4.splat(this.options.locator.index(access));
+    const lanes = stride === 0 ? first : i32x4.add(first, i32x4.const(0, stride, 2 * stride, 3 * stride));
+    return dtype === "float32" ? f32x4.convert_i32x4_s(lanes) : lanes;
+  }
+
+  /** One load per lane, guarded: an index outside the operand reads NaN, or 0 for integers and bools. */
+  private gather({ buffer, access, stride, limit, index, dtype }: Gather): Expr<"v128"> {
+    const { f } = this;
+    const bytes = dtype === "bool" ? 1 : 4;
+    const base = f.let(this.options.locator.address(buffer, access));
+    const indices = this.value(index);
+    const result = f.local("v128", dtype === "float32" ? constant("float32", Number.NaN) : all(0));
+    for (let lane = 0; lane < this.options.lanes; lane++) {
+      const at = f.let(i32x4.extract_lane(indices, lane));
+      // Unsigned: a negative index is a large one.
+      f.if_(i32.lt_u(at, limit), () => {
+        const moved = i32.add(base, lane * this.strideOf(access) * bytes);
+        const address = i32.add(moved, i32.mul(at, stride * bytes));
+        const loaded = bytes === 1 ? i32.sub(0, i32.load8_u(address)) : i32.load(address);
+        f.set(result, i32x4.replace_lane(result, lane, loaded));
+      });
+    }
+    return result;
+  }
+
+  private store(buffer: ProgramBuffer, access: Access, value: Expr<"v128">): void {
+    const { f } = this;
+    const { lanes, locator } = this.options;
+    const address = f.let(locator.address(buffer, access));
+    const stride = this.strideOf(access);
+    if (buffer.dtype === "bool") {
+      this.storeMask(address, stride, value);
+      return;
+    }
+    if (lanes === 4 && stride === 1) {
+      f.v128.store(address, value);
+      return;
+    }
+    for (let lane = 0; lane < lanes; lane++) f.v128.store32_lane(i32.add(address, lane * stride * 4), value, lane);
+  }
+
+  /** Masks to bytes of 0 and 1. */
+  private storeMask(address: Expr<"i32">, stride: number, mask: Expr<"v128">): void {
+    const { f } = this;
+    const ones = f.let(v128.and(mask, all(1)));
+    if (this.options.lanes === 4 && stride === 1) {
+      const words = i16x8.narrow_i32x4_u(ones, ones);
+      f.v128.store32_lane(address, i8x16.narrow_i16x8_u(words, words), 0);
+      return;
+    }
+    for (let lane = 0; lane < this.options.lanes; lane++) {
+      f.v128.store8_lane(i32.add(address, lane * stride), ones, lane * 4);
+    }
+  }
+}
+
+/** A constant in every lane. */
+export function constant(dtype: DType, value: number): Expr<"v128"> {
+  if (dtype === "float32") return f32x4.const(value, value, value, value);
+  if (dtype === "bool") return all(value === 0 ? 0 : -1);
+  return all(value | 0);
+}

@@ -1,0 +1,155 @@
+/** The WASM backend: one memory, and one module per program, written and instantiated at run time. */
+import {
+  ArgumentError,
+  type Backend,
+  type BackendLostInfo,
+  BackendUnavailableError,
+  byteLengthOf,
+  type CancelSignal,
+  type DType,
+  DTypeError,
+  type Equation,
+  formatType,
+  type Graph,
+  lower,
+  nestedGraphs,
+  OutOfMemoryError,
+  ShapeError,
+  sizeOf,
+  type TensorType,
+  verify,
+} from "@banach/autograd/backend";
+import { emitModule } from "../codegen/module.ts";
+import { maxPages, pageBytes, probeFeatures, webAssembly, type WebAssemblyApi } from "../wasm/index.ts";
+import { BufferSpace } from "./buffers.ts";
+import { WasmExecutable } from "./executable.ts";
+
+export interface WasmOptions {
+  /** Bytes that the memory may grow to; default and most 4 GiB. */
+  readonly maxBytes?: number;
+  /**
+   * Whether to use relaxed SIMD: fused multiply-add, about 1.6 times as fast in contractions, rounding that may differ
+   * between machines. Default false. Node 20 needs --experimental-wasm-relaxed-simd.
+   */
+  readonly relaxed?: boolean;
+}
+
+const DTYPES: ReadonlySet<DType> = new Set<DType>(["float32", "int32", "uint32", "bool"]);
+
+/** Opens a backend. Throws BackendUnavailableError, saying what is missing, and ArgumentError for a bad option. */
+export function wasmBackend({ maxBytes = maxPages * pageBytes, relaxed = false }: WasmOptions = {}): Backend {
+  if (!(maxBytes > 0)) throw new ArgumentError(`wasm: maxBytes must be positive, got ${maxBytes}`);
+  const api = requireFeatures(relaxed);
+  const space = new BufferSpace(maxBytes);
+  let resolveLost: (info: BackendLostInfo) => void = () => undefined;
+  const lost = new Promise<BackendLostInfo>((resolve) => {
+    resolveLost = resolve;
+  });
+  const maxBufferBytes = Math.min(maxBytes, maxPages * pageBytes);
+  return {
+    name: relaxed ? "wasm (relaxed SIMD)" : "wasm",
+    limits: { maxBufferBytes, dtypes: DTYPES, ieeeNonFinite: true },
+    lost,
+    compile: async (graph, { donate = [], label = "graph", signal } = {}) => {
+      space.requirePresent(`compile of ${label}`);
+      requireNotAborted(signal);
+      verify(graph);
+      requireDTypes(graph, label);
+      const emitted = emitModule(lower(graph), { relaxed, name: label });
+      const module = await api.compile(emitted.bytes);
+      requireNotAborted(signal);
+      const { exports } = await api.instantiate(module, { env: { memory: space.heap.memory } });
+      return new WasmExecutable(space, {
+        inputs: graph.inputs.map((v) => v.type),
+        outputs: graph.outputs.map((atom) => atom.type),
+        donate,
+        label,
+        emitted,
+        // The module was written with an export of this name and type.
+        run: exports["run"] as (table: number) => void,
+      });
+    },
+    write: (data, type) => {
+      const what = `write of ${formatType(type)}`;
+      space.requirePresent(what);
+      if (!DTYPES.has(type.dtype)) throw new DTypeError(`${what}: the wasm backend holds ${[...DTYPES].join(", ")}`);
+      if (data.length !== sizeOf(type.shape)) {
+        throw new ShapeError(`${what}: got ${data.length} elements, needs ${sizeOf(type.shape)}`);
+      }
+      if (byteLengthOf(type) > maxBufferBytes) {
+        const bytes = { requested: byteLengthOf(type), limit: maxBufferBytes, live: space.stats.liveBytes };
+        throw new OutOfMemoryError(`${what}: larger than a buffer may be`, bytes);
+      }
+      const { buffers, block } = space.create(what, [type], 0);
+      space.heap.release(block, 0);
+      const [buffer] = buffers;
+      if (buffer === undefined) throw new RangeError("no buffer was made");
+      space.write(buffer.address, type, data);
+      return buffer;
+    },
+    read: (given) =>
+      settle(() => {
+        space.requirePresent("read");
+        const buffer = space.own(given, "read: the buffer");
+        buffer.requireLive("read: the buffer");
+        return space.read(buffer.address, buffer.type);
+      }),
+    synchronize: () =>
+      settle(() => {
+        space.requirePresent("synchronize");
+      }),
+    memory: () => space.stats,
+    [Symbol.asyncDispose]: () =>
+      settle(() => {
+        space.lose();
+        resolveLost({ reason: "destroyed", message: "the wasm backend was disposed" });
+      }),
+  };
+}
+
+function requireFeatures(relaxed: boolean): WebAssemblyApi {
+  const api = webAssembly();
+  if (api === undefined) throw new BackendUnavailableError("wasm: there is no WebAssembly in this JavaScript engine");
+  const features = probeFeatures();
+  if (!features.simd) throw new BackendUnavailableError("wasm: this engine has no SIMD; use a newer one");
+  if (!features.bulkMemory) throw new BackendUnavailableError("wasm: this engine has no bulk memory; use a newer one");
+  if (relaxed && !features.relaxedSimd) {
+    throw new BackendUnavailableError(
+      "wasm: this engine has no relaxed SIMD; on Node 20 start it with --experimental-wasm-relaxed-simd, or leave relaxed out",
+    );
+  }
+  return api;
+}
+
+/** Every type in the graph must be one that the memory holds. */
+function requireDTypes(graph: Graph, label: string): void {
+  const check = (type: TensorType, what: string): void => {
+    if (DTYPES.has(type.dtype)) return;
+    throw new DTypeError(
+      `${label}: ${what} is ${formatType(type)}; the wasm backend computes in ${[...DTYPES].join(", ")}. Convert to float32, or use the reference backend`,
+    );
+  };
+  const visit = ({ inputs, equations, outputs }: Graph): void => {
+    for (const { type } of [...inputs, ...outputs]) check(type, "a value");
+    equations.forEach((equation: Equation) => {
+      for (const { type } of equation.outputs) check(type, `a result of ${equation.primitive}`);
+      for (const [, nested] of nestedGraphs(equation)) visit(nested);
+    });
+  };
+  visit(graph);
+}
+
+function requireNotAborted(signal: CancelSignal | undefined): void {
+  if (signal?.aborted !== true) return;
+  if (signal.reason instanceof Error) throw signal.reason;
+  const error = new Error("the compilation was aborted", { cause: signal.reason });
+  error.name = "AbortError";
+  throw error;
+}
+
+/** A promise of what `work` returns, or a rejection with what it throws. */
+function settle<T>(work: () => T): Promise<T> {
+  return new Promise((resolve) => {
+    resolve(work());
+  });
+}

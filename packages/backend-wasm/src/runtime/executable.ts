@@ -1,0 +1,121 @@
+/** A compiled program: an instance of its module on the backend's memory, and the table of addresses for a run. */
+import {
+  ArgumentError,
+  BanachError,
+  type Buffer,
+  DonatedBufferError,
+  type Executable,
+  formatType,
+  type RunReport,
+  sameType,
+  ShapeError,
+  type TensorType,
+} from "@banach/autograd/backend";
+import type { EmittedModule } from "../codegen/module.ts";
+import type { BufferSpace, WasmBuffer } from "./buffers.ts";
+
+export interface ExecutableParts {
+  readonly inputs: readonly TensorType[];
+  readonly outputs: readonly TensorType[];
+  readonly donate: readonly number[];
+  readonly label: string;
+  readonly emitted: EmittedModule;
+  readonly run: (table: number) => void;
+}
+
+export class WasmExecutable implements Executable {
+  readonly inputs: readonly TensorType[];
+  readonly outputs: readonly TensorType[];
+  readonly donated: ReadonlySet<number>;
+  readonly temporaryBytes: number;
+  private readonly space: BufferSpace;
+  private readonly parts: ExecutableParts;
+  private readonly tableBytes: number;
+  private disposed = false;
+
+  /** Throws ArgumentError for a donated index that is no input. */
+  constructor(space: BufferSpace, parts: ExecutableParts) {
+    const { inputs, outputs, donate, label, emitted } = parts;
+    for (const index of donate) {
+      if (!(index in inputs)) {
+        throw new ArgumentError(`${label}: donates input ${index}, but has ${inputs.length} inputs`);
+      }
+    }
+    this.space = space;
+    this.parts = parts;
+    this.inputs = inputs;
+    this.outputs = outputs;
+    this.donated = new Set(donate);
+    this.tableBytes = Math.ceil((4 * (emitted.tableLength + emitted.whileCount)) / 16) * 16;
+    this.temporaryBytes = emitted.arenaBytes + this.tableBytes;
+  }
+
+  run(buffers: readonly Buffer[]): Promise<RunReport> {
+    return new Promise((resolve) => {
+      resolve(this.runNow(buffers));
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.disposed = true;
+  }
+
+  private runNow(given: readonly Buffer[]): RunReport {
+    const { space, temporaryBytes } = this;
+    const { label, run } = this.parts;
+    space.requirePresent(label);
+    if (this.disposed) throw new BanachError(`${label}: the executable was disposed; compile the graph again`);
+    const inputs = this.ownInputs(given);
+    this.requireUnshared(inputs);
+    const { buffers: outputs, block } = space.create(label, this.outputs, temporaryBytes);
+    try {
+      const table = this.writeTable(block, inputs, outputs);
+      run(block);
+      const loopSteps = [...table()];
+      for (const i of this.donated) inputs[i]?.donate();
+      return { outputs, loopSteps };
+    } catch (error) {
+      for (const output of outputs) output[Symbol.dispose]();
+      throw error;
+    } finally {
+      space.heap.release(block, temporaryBytes);
+    }
+  }
+
+  /** Fills in the addresses; the arena follows the table. Returns a reader of the iteration counts that the run leaves. */
+  private writeTable(block: number, inputs: readonly WasmBuffer[], outputs: readonly WasmBuffer[]): () => Int32Array {
+    const { tableLength, whileCount } = this.parts.emitted;
+    const { memory } = this.space.heap;
+    const addresses = [...inputs, ...outputs].map(({ address }) => address);
+    new Uint32Array(memory.buffer, block, tableLength).set([...addresses, block + this.tableBytes]);
+    return () => new Int32Array(memory.buffer, block + 4 * tableLength, whileCount);
+  }
+
+  private ownInputs(buffers: readonly Buffer[]): WasmBuffer[] {
+    const { label } = this.parts;
+    if (buffers.length !== this.inputs.length) {
+      throw new ShapeError(`${label}: takes ${this.inputs.length} inputs, got ${buffers.length}`);
+    }
+    return buffers.map((given, i) => {
+      const what = `${label}: input ${i}`;
+      const buffer = this.space.own(given, what);
+      const expected = this.inputs[i];
+      if (expected !== undefined && !sameType(buffer.type, expected)) {
+        throw new ShapeError(`${what} must be ${formatType(expected)}, got ${formatType(buffer.type)}`);
+      }
+      buffer.requireLive(what);
+      return buffer;
+    });
+  }
+
+  private requireUnshared(inputs: readonly WasmBuffer[]): void {
+    for (const i of this.donated) {
+      const other = inputs.findIndex((buffer, j) => j !== i && buffer === inputs[i]);
+      if (other >= 0) {
+        throw new DonatedBufferError(
+          `${this.parts.label}: input ${i} is donated, but input ${other} is the same buffer`,
+        );
+      }
+    }
+  }
+}
