@@ -63,14 +63,16 @@ function joinEarlier(list: Step[], map: MapKernel): boolean {
 
 /** Whether two steps must stay in order: one writes what the other reads or writes. */
 function dependsOn(map: MapKernel, step: Step): boolean {
-  const written = new Set(writtenBy(map));
+  const written = writtenBy(map);
   const read = readBy(map);
   let depends = false;
   visitSteps([step], (inner) => {
+    if (depends) return;
     const writes = isKernel(inner) ? writtenBy(inner) : inner.kind === "while" ? [inner.flag, inner.steps] : [];
     const reads = isKernel(inner) ? readBy(inner) : new Set(inner.kind === "while" ? [inner.flag] : []);
-    depends ||= writes.some((buffer) => read.has(buffer) || written.has(buffer));
-    depends ||= [...reads].some((buffer) => written.has(buffer));
+    depends =
+      writes.some((buffer) => read.has(buffer) || written.includes(buffer)) ||
+      written.some((buffer) => reads.has(buffer));
   });
   return depends;
 }

@@ -135,10 +135,16 @@ export function writtenBy(kernel: Kernel): readonly ProgramBuffer[] {
   return kernel.kind === "scatter" ? [kernel.buffer] : kernel.stores.map(({ buffer }) => buffer);
 }
 
+/** Kernels do not change, and fusion asks for every pair of them. */
+const knownReads = new WeakMap<Kernel, ReadonlySet<ProgramBuffer>>();
+
 /** Buffers that a kernel reads; a scatter reads what it adds to. */
 export function readBy(kernel: Kernel): ReadonlySet<ProgramBuffer> {
+  const known = knownReads.get(kernel);
+  if (known !== undefined) return known;
   const buffers = new Set(buffersOf(expressionsOf(kernel)));
   if (kernel.kind === "scatter") buffers.add(kernel.buffer);
+  knownReads.set(kernel, buffers);
   return buffers;
 }
 
