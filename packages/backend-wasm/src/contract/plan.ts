@@ -24,12 +24,15 @@ export interface PlanContext {
   readonly epilogueCost: number;
 }
 
-/** A strip of the right operand (256 x 8 floats, 8 KiB) and one of the left (4 KiB) share the first-level cache. */
-const maxBlockK = 256;
-/** A packed block of the left operand (128 x 256 floats, 128 KiB) stays in the second-level cache. */
+/** A strip of the right operand (512 x 8 floats, 16 KiB) and one of the left (8 KiB) share the first-level cache. */
+const maxBlockK = 512;
+/** A packed block of the left operand (128 x 512 floats, 256 KiB) stays in the second-level cache. */
 const maxBlockM = 128;
-/** A packed block of the right operand (256 x 256 floats, 256 KiB) too, next to the panel of sums. */
+/** A packed block of the right operand (512 x 256 floats, 512 KiB) too, next to the panel of sums. */
 const maxBlockN = 256;
+
+/** The smallest first-level data cache of the machines of the last ten years. */
+const firstLevelBytes = 32_768;
 
 /** Up to here the code of an epilogue is copied to each vector of a tile rather than run over a panel. */
 const maxInlineCost = 8;
@@ -43,7 +46,7 @@ function tileFor({ m, n }: Contraction): TilePlan["tile"] {
   return vectors === 1 ? { rows: Math.min(8, m), vectors } : { rows: 4, vectors: 2 };
 }
 
-/** Blocks of nearly the same size, whole steps each: 1088 in blocks of up to 256 is 4 x 220 + 208. */
+/** Blocks of nearly the same size, whole steps each: 1088 in blocks of up to 512 is 2 x 364 + 360. */
 function evenBlock(size: number, max: number, step: number): number {
   if (size <= max) return size;
   const count = Math.ceil(size / max);
@@ -61,12 +64,13 @@ export function planOf(c: Contraction, { vectors, epilogueCost }: PlanContext): 
   return tilePlan(c, packingOf(c), !vectors || epilogueCost > maxInlineCost);
 }
 
-/** Packing pays where what is copied is used often enough, or cannot be read in place. */
+/** Packing pays where what is copied is used often and does not fit the first-level cache, or cannot be read in place. */
 export function packingOf(c: Contraction): TilePlan["pack"] {
   const inPlace = c.k === 0 || (isRegular(c.right) && (singleStride(c.right.free) === elementBytes || c.n === 1));
+  const large = (c.m + c.n) * c.k * elementBytes > firstLevelBytes;
   return {
-    left: c.k > 0 && (!isRegular(c.left) || (c.n > 32 && c.m > 8)),
-    right: !inPlace || (c.m > 32 && c.n > 8),
+    left: c.k > 0 && (!isRegular(c.left) || (large && c.n > 32 && c.m > 8)),
+    right: !inPlace || (large && c.m > 32 && c.n > 8),
   };
 }
 
