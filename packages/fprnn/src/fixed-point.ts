@@ -48,13 +48,14 @@ export function solverAndAdjoint({ solver = picard(), adjoint = truncated() }: S
   );
 }
 
-type AnyProblem<Theta> = Problem<Theta> | CausalProblem<Theta>;
+type AnyProblem<Theta, State = unknown> = Problem<Theta> | CausalProblem<Theta, State>;
 
 /**
  * Solves y = problem.step(y, theta) from y0 [batch, time, channel], inside a traced function. Gradients flow to what
  * `theta` is made of, by the adjoint; none flows to y0. The value is that of the adjoint: truncated({ steps: k }) applies
- * the map k more times to the solver's iterate, which is what `stats` describe. Non-convergence is reported in `stats`, per sequence, and never
- * thrown here: see `solve`. Throws ArgumentError if the adjoint needs a solver that steps through time.
+ * the map k more times to the solver's iterate, which is what `stats` describe; throughTime also gives the state after the
+ * last step. Non-convergence is reported in `stats`, per sequence, and never thrown here: see `solve`. Throws ArgumentError
+ * if the adjoint needs a solver that steps through time.
  */
 export function fixedPoint<Theta>(
   problem: Problem<Theta>,
@@ -62,18 +63,18 @@ export function fixedPoint<Theta>(
   theta: Theta,
   options?: FixedPointOptions,
 ): Solved;
-export function fixedPoint<Theta>(
-  problem: CausalProblem<Theta>,
+export function fixedPoint<Theta, State>(
+  problem: CausalProblem<Theta, State>,
   y0: Tracer,
   theta: Theta,
   options?: CausalFixedPointOptions,
-): Solved;
-export function fixedPoint<Theta>(
-  problem: AnyProblem<Theta>,
+): Solved<State>;
+export function fixedPoint<Theta, State>(
+  problem: AnyProblem<Theta, State>,
   y0: Tracer,
   theta: Theta,
   options: CausalFixedPointOptions = {},
-): Solved {
+): Solved<State> {
   const { adjoint = truncated() } = solverAndAdjoint(options);
   const solver = solverOf(options);
   return adjoint.kind === "causal" && solver.kind === "causal"
@@ -97,7 +98,7 @@ function iterate<Theta>(problem: AnyProblem<Theta>, y0: Tracer, theta: Theta, so
     : solver.solve(problem, y0, theta);
 }
 
-function requireCausal<Theta>(problem: AnyProblem<Theta>, who: string): CausalProblem<Theta> {
+function requireCausal<Theta, State>(problem: AnyProblem<Theta, State>, who: string): CausalProblem<Theta, State> {
   if ("causal" in problem) return problem;
   throw new ArgumentError(
     `${who} needs a causal problem; make one with causalProblem(step, { prepare, at, local, advance })`,

@@ -9,7 +9,7 @@ export interface Problem<Theta> {
 
 /**
  * A map whose value at time t depends on y_t and, through a state, on earlier times only. `Input` is a tree of what one
- * time step is given, `State` what it inherits, `Context` what the map at that step needs: leaves are [batch, ...].
+ * time step is given, `State` what it inherits, with leaves [batch, ...]; `Context` what the map at that step needs.
  */
 export interface Causal<Theta, Input, State, Context> {
   /** Splits theta into inputs stacked over time ([time, batch, ...] leaves) and the state before the first step. */
@@ -21,20 +21,23 @@ export interface Causal<Theta, Input, State, Context> {
   at(input: Input, state: State, previous: Tracer, theta: Theta): Context;
   /** The map at one step: y_t [batch, channel] -> the same. */
   local(y: Tracer, context: Context): Tracer;
-  /** The state after the step, from its solution y* and y_t = local(y*, context). */
-  advance(state: State, solution: Tracer, y: Tracer, context: Context): State;
+  /**
+   * y_t = local(y*, context) and the state after the step, from its solution y*. Both come from one call, so that what
+   * they share is computed, and differentiated, once.
+   */
+  advance(state: State, solution: Tracer, context: Context): { readonly y: Tracer; readonly state: State };
 }
 
-/** A problem that can also be solved front to back. The types of its parts are its own business. */
-export interface CausalProblem<Theta> extends Problem<Theta> {
+/** A problem that can also be solved front to back. The types of its other parts are its own business. */
+export interface CausalProblem<Theta, State = unknown> extends Problem<Theta> {
   /** Calls `use` with the causal parts; so their types need not be known here. */
-  readonly causal: <R>(use: <Input, State, Context>(causal: Causal<Theta, Input, State, Context>) => R) => R;
+  readonly causal: <R>(use: <Input, Context>(causal: Causal<Theta, Input, State, Context>) => R) => R;
 }
 
-/** Hides the types of the parts of a causal problem. */
+/** Hides the types of the parts of a causal problem, but for its state. */
 export function causalProblem<Theta, Input, State, Context>(
   step: Problem<Theta>["step"],
   causal: Causal<Theta, Input, State, Context>,
-): CausalProblem<Theta> {
+): CausalProblem<Theta, State> {
   return { step, causal: (use) => use(causal) };
 }

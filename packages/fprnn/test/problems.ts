@@ -25,19 +25,24 @@ export interface RnnTheta<T = Tracer> {
 const times = (y: Tracer, w: Tracer): Tracer => y.dotGeneral(w, { contracting: [[y.rank - 1], [1]] });
 
 /** y_t = tanh(W y_{t-1} + V y_t + x_t): a nonlinear RNN whose step is itself a fixed point when V is not zero. */
-export const rnn: CausalProblem<RnnTheta> = causalProblem<RnnTheta, Tracer, Tracer, { input: Tracer; local: Tracer }>(
-  (y, { x, recurrent, local }) => times(y.shift(1), recurrent).add(times(y, local)).add(x).tanh(),
-  {
-    prepare: ({ x }) => {
-      const inputs = x.transpose([1, 0, 2]);
-      const zero = x.index(1, 0).zerosLike();
-      return { inputs, state: zero, previous: zero };
-    },
-    at: (x, _state, previous, { recurrent, local }) => ({ input: x.add(times(previous, recurrent)), local }),
-    local: (y, { input, local }) => input.add(times(y, local)).tanh(),
-    advance: (_state, _solution, y) => y,
+export const rnn: CausalProblem<RnnTheta, Tracer> = causalProblem<
+  RnnTheta,
+  Tracer,
+  Tracer,
+  { input: Tracer; local: Tracer }
+>((y, { x, recurrent, local }) => times(y.shift(1), recurrent).add(times(y, local)).add(x).tanh(), {
+  prepare: ({ x }) => {
+    const inputs = x.transpose([1, 0, 2]);
+    const zero = x.index(1, 0).zerosLike();
+    return { inputs, state: zero, previous: zero };
   },
-);
+  at: (x, _state, previous, { recurrent, local }) => ({ input: x.add(times(previous, recurrent)), local }),
+  local: (y, { input, local }) => input.add(times(y, local)).tanh(),
+  advance: (_state, solution, { input, local }) => {
+    const y = input.add(times(solution, local)).tanh();
+    return { y, state: y };
+  },
+});
 
 /** Random theta for `rnn`, float64; `scale` bounds the contraction. */
 export function rnnData(

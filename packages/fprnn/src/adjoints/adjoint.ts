@@ -15,7 +15,12 @@ export interface ParallelAdjoint {
 export interface CausalAdjoint {
   readonly kind: "causal";
   readonly name: string;
-  readonly apply: <Theta>(problem: CausalProblem<Theta>, y0: Tracer, theta: Theta, solver: CausalSolver) => Solved;
+  readonly apply: <Theta, State>(
+    problem: CausalProblem<Theta, State>,
+    y0: Tracer,
+    theta: Theta,
+    solver: CausalSolver,
+  ) => Solved<State>;
 }
 
 export type Adjoint = ParallelAdjoint | CausalAdjoint;

@@ -1,9 +1,7 @@
 /** Parameters and state of the FP-RNN layer. Names are those of the authors' checkpoints. */
 import { eagerly, type MapTree, nn, random, type Tensor, type Tracer } from "@banach/autograd";
-import { argumentSize, type Mixer, type MixerArgument } from "../mixers/mixer.ts";
-
-/** Steps that a short convolution sees, the current one included. */
-export const CONV_KERNEL = 4;
+import { argumentSize, type Mixer, type MixerArgument, type MixerParams } from "../mixers/mixer.ts";
+import { CONV_KERNEL } from "./common.ts";
 
 /** D = expand * dModel inner channels. Weights are [out, in]. */
 export interface FpRnnParams<T, M = unknown> {
@@ -52,9 +50,6 @@ export interface FpRnnShape {
   readonly argument: MixerArgument;
   readonly dtype: random.RandomDType;
 }
-
-/** What a mixer learns. */
-export type MixerParams<M> = M extends Mixer<infer P> ? P : never;
 
 /** Linear weights U(-1/sqrt(in), 1/sqrt(in)), biases 0, norms 1, convolutions U(-1/2, 1/2). */
 export function initFpRnn<K extends Tensor, M extends Mixer>(

@@ -1,7 +1,9 @@
 /** The fixed-point problem of the FP-RNN layer, as a map on whole sequences and as a walk through time. */
 import { concatenate, linearRecurrence, type Tracer } from "@banach/autograd";
-import type { Mixer } from "../mixers/mixer.ts";
+import type { BoundMixer, Mixer } from "../mixers/mixer.ts";
+import { projectionAt } from "../mixers/projection.ts";
 import { type CausalProblem, causalProblem } from "../problem.ts";
+import { timeFirst } from "./common.ts";
 
 /** What the map needs and y does not change. */
 export interface FpRnnTheta {
@@ -11,10 +13,10 @@ export interface FpRnnTheta {
     readonly drive: Tracer;
     /** The decay lambda in (0, 1). */
     readonly lambda: Tracer;
-    /** The mixer's own. */
-    readonly mixer: unknown;
+    /** The part of x in the projections that Q is computed from, [batch, time, n]. */
+    readonly projection: Tracer;
   };
-  readonly mixerWeights: unknown;
+  readonly mixer: Pick<BoundMixer<unknown>, "hidden" | "weights">;
   /** y before the first step, [batch, channel]. */
   readonly initial: Tracer;
 }
@@ -33,27 +35,38 @@ interface Context {
  * y = scan(lambda, (1 - lambda) (Q(b x - y) + y)), where Q depends on the input and on y one step earlier.
  * At one step: y_t = lambda y_{t-1} + (1 - lambda)(Q_t (b x - y_t) + y_t).
  */
-export function fpRnnProblem(mixer: Mixer, mapTime: (tree: unknown) => unknown): CausalProblem<FpRnnTheta> {
+export function fpRnnProblem(mixer: Mixer): CausalProblem<FpRnnTheta, Tracer> {
+  const at = (projection: Tracer, { hidden, weights }: FpRnnTheta["mixer"], previous: Tracer): unknown =>
+    mixer.at(projectionAt(projection, hidden, previous), weights);
+  const local = (y: Tracer, { q, drive, inherited, intake }: Context): Tracer =>
+    intake.mul(mixer.apply(q, drive.sub(y)).add(y)).add(inherited);
   return causalProblem<FpRnnTheta, FpRnnTheta["inputs"], Tracer, Context>(
-    (y, { inputs: { drive, lambda, mixer: inputs }, mixerWeights, initial }) => {
+    (y, { inputs: { drive, lambda, projection }, mixer: bound, initial }) => {
       const previous = y.shift(1, { fill: initial.expandDims(1) });
-      const mixed = mixer.apply(mixer.at(inputs, mixerWeights, previous), drive.sub(y)).add(y);
+      const mixed = mixer.apply(at(projection, bound, previous), drive.sub(y)).add(y);
       return linearRecurrence(lambda, startFrom(initial, lambda, intakeOf(lambda).mul(mixed)));
     },
     {
       prepare: ({ inputs, initial }) => ({
-        inputs: mapTime(inputs) as FpRnnTheta["inputs"],
+        inputs: {
+          drive: timeFirst(inputs.drive),
+          lambda: timeFirst(inputs.lambda),
+          projection: timeFirst(inputs.projection),
+        },
         state: initial,
         previous: initial,
       }),
-      at: (input, state, previous, { mixerWeights }) => ({
-        q: mixer.at(input.mixer, mixerWeights, previous),
+      at: (input, state, previous, { mixer: bound }) => ({
+        q: at(input.projection, bound, previous),
         drive: input.drive,
         inherited: input.lambda.mul(state),
         intake: intakeOf(input.lambda),
       }),
-      local: (y, { q, drive, inherited, intake }) => intake.mul(mixer.apply(q, drive.sub(y)).add(y)).add(inherited),
-      advance: (_state, _solution, y) => y,
+      local,
+      advance: (_state, solution, context) => {
+        const y = local(solution, context);
+        return { y, state: y };
+      },
     },
   );
 }

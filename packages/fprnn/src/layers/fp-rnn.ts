@@ -1,27 +1,11 @@
 /** The vector-state FP-RNN layer: a dense linear RNN as the fixed point of a diagonal one (arXiv 2503.10799). */
-import {
-  ArgumentError,
-  concatenate,
-  formatType,
-  nn,
-  type random,
-  ShapeError,
-  type Tracer,
-  treeMap,
-  zeros,
-} from "@banach/autograd";
+import { concatenate, nn, type random, ShapeError, type Tracer, zeros } from "@banach/autograd";
 import { fixedPoint, type SolverAndAdjoint, solverAndAdjoint } from "../fixed-point.ts";
-import type { Mixer, MixerArgument } from "../mixers/mixer.ts";
+import type { Mixer, MixerArgument, MixerParams } from "../mixers/mixer.ts";
 import type { CausalProblem } from "../problem.ts";
 import type { Tolerances } from "../solvers/index.ts";
-import {
-  CONV_KERNEL,
-  type FpRnnConvState,
-  type FpRnnParams,
-  type FpRnnState,
-  initFpRnn,
-  type MixerParams,
-} from "./fp-rnn-params.ts";
+import { CONV_KERNEL, requireChannels, requireInput } from "./common.ts";
+import { type FpRnnConvState, type FpRnnParams, type FpRnnState, initFpRnn } from "./fp-rnn-params.ts";
 import { fpRnnProblem, type FpRnnTheta } from "./fp-rnn-problem.ts";
 import type { Layer, LayerResult } from "./layer.ts";
 
@@ -45,7 +29,7 @@ export type FpRnnOptions<M extends Mixer> = FpRnnShapeOptions<M> & SolverAndAdjo
 
 /** A layer's fixed point laid open: for audits, other solvers, and looking at residuals. */
 export interface FpRnnParts {
-  readonly problem: CausalProblem<FpRnnTheta>;
+  readonly problem: CausalProblem<FpRnnTheta, Tracer>;
   readonly theta: FpRnnTheta;
   /** Zeros, [batch, time, D]. */
   readonly y0: Tracer;
@@ -82,12 +66,12 @@ export function fpRnn<M extends Mixer>(options: FpRnnOptions<M>): FpRnnLayer<M> 
     eps = 1e-5,
   } = options;
   const choice = solverAndAdjoint(options);
-  const channels = requireChannels(dModel, expand);
+  const channels = requireChannels("fpRnn", dModel, expand);
   const shape = { dModel, channels, shortConv, argument, dtype };
-  const problem = fpRnnProblem(mixer, timeFirst);
+  const problem = fpRnnProblem(mixer);
 
   const parts: FpRnnLayer<M>["parts"] = (params, input, state) => {
-    requireInput(input, dModel);
+    requireInput("fpRnn", input, dModel);
     const [x, z] = nn.linear.apply(params.input_trans, input).split([channels, channels], -1);
     if (x === undefined || z === undefined) throw new ShapeError("fpRnn: the input map has too few outputs");
     const conv = convolve(params, x, state);
@@ -96,8 +80,8 @@ export function fpRnn<M extends Mixer>(options: FpRnnOptions<M>): FpRnnLayer<M> 
     const bound = mixer.bind(params.mixer, conv.mixer, argument);
     const initial = state?.y ?? zeros([x.dim(0), channels], x.dtype);
     const theta: FpRnnTheta = {
-      inputs: { drive: b.mul(conv.x), lambda, mixer: bound.inputs },
-      mixerWeights: bound.weights,
+      inputs: { drive: b.mul(conv.x), lambda, projection: bound.input },
+      mixer: { hidden: bound.hidden, weights: bound.weights },
       initial,
     };
     return {
@@ -127,31 +111,6 @@ export function fpRnn<M extends Mixer>(options: FpRnnOptions<M>): FpRnnLayer<M> 
       return { ...readout(y), stats };
     },
   };
-}
-
-function requireChannels(dModel: number, expand: number): number {
-  const channels = dModel * expand;
-  if (!Number.isSafeInteger(dModel) || dModel < 1) {
-    throw new ArgumentError(`fpRnn: dModel must be a positive integer, got ${dModel}`);
-  }
-  if (!Number.isSafeInteger(channels) || channels < 1) {
-    throw new ArgumentError(`fpRnn: expand * dModel must be a positive integer, got ${expand} * ${dModel}`);
-  }
-  return channels;
-}
-
-function requireInput(x: Tracer, dModel: number): void {
-  if (x.rank !== 3 || x.dim(2) !== dModel) {
-    throw new ShapeError(`fpRnn: the input must be [batch, time, ${dModel}], got ${formatType(x.type)}`);
-  }
-  if (x.dim(0) === 0 || x.dim(1) === 0) {
-    throw new ShapeError(`fpRnn: the input ${formatType(x.type)} is empty; give at least one sequence of one step`);
-  }
-}
-
-/** [batch, time, ...] leaves to [time, batch, ...]. */
-function timeFirst(tree: unknown): unknown {
-  return treeMap((x: Tracer) => x.transpose([1, 0, 2]), tree);
 }
 
 interface Convolved {

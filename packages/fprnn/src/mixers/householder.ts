@@ -1,13 +1,7 @@
 /** The Householder mixer: a product of r generalised reflections, each along its own direction. */
 import { ArgumentError, nn, random, type Tensor, type Tracer } from "@banach/autograd";
 import type { Mixer } from "./mixer.ts";
-import {
-  bindProjection,
-  initProjection,
-  project,
-  type ProjectionParams,
-  type ProjectionWeights,
-} from "./projection.ts";
+import { bindProjections, initProjection, innerOf, outerWeight, type ProjectionParams, times } from "./projection.ts";
 
 export interface HouseholderOptions {
   /** Number of reflections r; default 1. */
@@ -31,16 +25,9 @@ export interface HouseholderParams<T> {
   readonly alpha_proj: nn.WeightNormLinearParams<T>;
 }
 
-interface HouseholderInputs {
-  /** [..., r * D], or [..., projectionRank]. */
-  readonly u: Tracer;
-  /** [..., r]. */
-  readonly alpha: Tracer;
-}
-
 interface HouseholderWeights {
-  readonly u: ProjectionWeights;
-  readonly alpha: ProjectionWeights;
+  /** [r * D, projectionRank], or null without a bottleneck. */
+  readonly outer: Tracer | null;
 }
 
 /** Unit directions [..., D] and strengths gain * alpha [..., 1], one of each per reflection. */
@@ -49,7 +36,7 @@ export interface Reflections {
   readonly strengths: readonly Tracer[];
 }
 
-export type HouseholderMixer = Mixer<HouseholderParams<Tracer>, HouseholderInputs, HouseholderWeights, Reflections>;
+export type HouseholderMixer = Mixer<HouseholderParams<Tracer>, HouseholderWeights, Reflections>;
 
 /**
  * Q = H_{r-1} ... H_0 with H_i = I - gain alpha_i u_i u_i^T, u_i = l2normalize(activation(u_proj(p))_i) and
@@ -82,16 +69,20 @@ export function householder(options: HouseholderOptions = {}): HouseholderMixer 
         }) as nn.WeightNormLinearParams<K>,
       };
     },
-    bind: (params, x, argument) => {
-      const u = bindProjection(params.u_proj, x, argument);
-      const alpha = bindProjection(params.alpha_proj, x, argument);
-      return { inputs: { u: u.input, alpha: alpha.input }, weights: { u: u.weights, alpha: alpha.weights } };
-    },
-    at: (inputs, weights, previous) => {
-      const a = project(inputs.u, weights.u, previous);
+    bind: ({ u_proj, alpha_proj }, x, argument) => ({
+      ...bindProjections([innerOf(u_proj), alpha_proj], x, argument),
+      weights: { outer: outerWeight(u_proj) },
+    }),
+    at: (projection, { outer }) => {
+      const size = projection.dim(-1) - rank;
+      const inner = projection.sliceAxis(-1, 0, size);
+      const a = outer === null ? inner : times(inner, outer);
       const activated = activation === "silu" ? nn.silu(a) : a;
       const u = nn.l2Normalize(activated.reshape([...a.shape.slice(0, -1), rank, a.dim(-1) / rank]), { eps });
-      const strengths = project(inputs.alpha, weights.alpha, previous).logistic().mul(gain);
+      const strengths = projection
+        .sliceAxis(-1, size, size + rank)
+        .logistic()
+        .mul(gain);
       const each = Array.from({ length: rank }, (_, i) => i);
       return {
         directions: each.map((i) => u.index(-2, i)),

@@ -15,20 +15,33 @@ export interface MixerShape {
  */
 export type MixerArgument = "concatenated" | "symmetric" | "input";
 
+/** The projections of the argument that Q is computed from, n numbers per position, as far as y does not change them. */
+export interface BoundMixer<Weights> {
+  /** The part of x, [..., n], biases included. */
+  readonly input: Tracer;
+  /** The matrix that y_{t-1} meets, [n, D], its product added to `input`; null where the argument is x alone. */
+  readonly hidden: Tracer | null;
+  /** Whatever else `at` needs, the same at every position. */
+  readonly weights: Weights;
+}
+
 /**
- * `Params` are what is learned; `Inputs` what depends on the position but not on y (leaves [..., n]); `Weights` the
- * matrices that y meets; `Q` the matrix at each position. The split lets every solver compute each part once.
+ * `Params` are what is learned, `Weights` what of it meets the projections, `Q` the matrix at each position. That all
+ * projections are one matrix lets a layer join its own maps of y_{t-1} to them, and every solver compute each part once.
  */
-export interface Mixer<Params = unknown, Inputs = unknown, Weights = unknown, Q = unknown> {
+export interface Mixer<Params = unknown, Weights = unknown, Q = unknown> {
   readonly name: string;
   init<K extends Tensor>(key: K, shape: MixerShape): MapTree<Params, Tracer, K>;
   /** Everything that does not depend on y, from the input part x [..., D] of the argument. */
-  bind(params: Params, x: Tracer, argument: MixerArgument): { readonly inputs: Inputs; readonly weights: Weights };
-  /** Q at each position; `previous` is y_{t-1} [..., D], unused where the argument is the input alone. */
-  at(inputs: Inputs, weights: Weights, previous: Tracer): Q;
+  bind(params: Params, x: Tracer, argument: MixerArgument): BoundMixer<Weights>;
+  /** Q at each position, from the projections [..., n] (see `projectionAt`). */
+  at(projection: Tracer, weights: Weights): Q;
   /** Q x: [..., D] -> [..., D]. */
   apply(q: Q, x: Tracer): Tracer;
 }
+
+/** What a mixer learns. */
+export type MixerParams<M> = M extends Mixer<infer P> ? P : never;
 
 /** Size of the argument for D channels. */
 export function argumentSize(argument: MixerArgument, channels: number): number {

@@ -1,22 +1,10 @@
-/** Projections of a mixer's argument, split into the part of the input (computed once) and the part of y (per iteration). */
-import { nn, type random, type Tensor, type Tracer } from "@banach/autograd";
+/** Projections of a mixer's argument as one map, split into the part of x (computed once) and of y (per iteration). */
+import { concatenate, nn, type random, type Tensor, type Tracer, zeros } from "@banach/autograd";
 import type { MixerArgument } from "./mixer.ts";
 
 /** One weight-normalised map, or two in a row without a nonlinearity: a low-rank one. */
 export type ProjectionParams<T> =
   nn.WeightNormLinearParams<T> | readonly [nn.WeightNormLinearParams<T>, nn.WeightNormLinearParams<T>];
-
-/** What y_{t-1} meets: its own weights (absent when the argument is the input alone) and the second map, if any. */
-export interface ProjectionWeights {
-  readonly hidden: Tracer | null;
-  readonly outer: Tracer | null;
-}
-
-/** The projection of an argument [..., P] as (input part) + y_{t-1} W^T, then the outer map. */
-export interface BoundProjection {
-  readonly input: Tracer;
-  readonly weights: ProjectionWeights;
-}
 
 export interface ProjectionInit {
   readonly inFeatures: number;
@@ -41,16 +29,32 @@ export function initProjection<K extends Tensor>(
   ];
 }
 
-/** Applies the projection to the input part x [..., D], and keeps what y will need. */
-export function bindProjection(params: ProjectionParams<Tracer>, x: Tracer, argument: MixerArgument): BoundProjection {
-  const [inner, outer] = "v" in params ? [params, undefined] : params;
-  const weight = nn.weightNormLinear.weight(inner);
+/** The first map of a projection, the one that the argument meets. */
+export function innerOf(params: ProjectionParams<Tracer>): nn.WeightNormLinearParams<Tracer> {
+  return "v" in params ? params : params[0];
+}
+
+/** The weight of the second map of a low-rank projection, [out, rank], or null. */
+export function outerWeight(params: ProjectionParams<Tracer>): Tracer | null {
+  return "v" in params ? null : nn.weightNormLinear.weight(params[1]);
+}
+
+/**
+ * Several maps [n_i, P] of one argument as a single one, their results side by side: applied to the input part x [..., D]
+ * with the biases added, and the matrix [n_1 + n_2 + ..., D] that y_{t-1} will meet.
+ */
+export function bindProjections(
+  maps: readonly nn.WeightNormLinearParams<Tracer>[],
+  x: Tracer,
+  argument: MixerArgument,
+): { readonly input: Tracer; readonly hidden: Tracer | null } {
+  const weight = concatenate(
+    maps.map((map) => nn.weightNormLinear.weight(map)),
+    0,
+  );
+  const biases = maps.map(({ bias, v }) => bias ?? zeros([v.dim(0)], v.dtype));
   const [own, hidden] = splitWeight(weight, argument);
-  const input = x.dotGeneral(own, { contracting: [[x.rank - 1], [1]] });
-  return {
-    input: inner.bias === undefined ? input : input.add(inner.bias),
-    weights: { hidden, outer: outer === undefined ? null : nn.weightNormLinear.weight(outer) },
-  };
+  return { input: times(x, own).add(concatenate(biases, 0)), hidden };
 }
 
 /** The columns that meet x and those that meet y_{t-1}; where the argument is their sum, the same ones. */
@@ -69,9 +73,12 @@ function splitWeight(weight: Tracer, argument: MixerArgument): readonly [Tracer,
   }
 }
 
-/** The projection at y_{t-1} [..., D]. */
-export function project(input: Tracer, { hidden, outer }: ProjectionWeights, previous: Tracer): Tracer {
-  const times = (x: Tracer, weight: Tracer): Tracer => x.dotGeneral(weight, { contracting: [[x.rank - 1], [1]] });
-  const inner = hidden === null ? input : input.add(times(previous, hidden));
-  return outer === null ? inner : times(inner, outer);
+/** The projections [..., n] at y_{t-1} [..., D]. */
+export function projectionAt(input: Tracer, hidden: Tracer | null, previous: Tracer): Tracer {
+  return hidden === null ? input : input.add(times(previous, hidden));
+}
+
+/** x [..., in] times the transpose of weight [out, in]. */
+export function times(x: Tracer, weight: Tracer): Tracer {
+  return x.dotGeneral(weight, { contracting: [[x.rank - 1], [1]] });
 }

@@ -34,13 +34,13 @@ export function sequential(options: Partial<Tolerances> = {}): CausalSolver {
  * One sweep over time whose reverse is the gradient through time: at each step the local solve stands under stopGradient
  * and one differentiable application of the local map at its solution gives y_t.
  */
-export function sweepTime<Theta>(
-  problem: CausalProblem<Theta>,
+export function sweepTime<Theta, State>(
+  problem: CausalProblem<Theta, State>,
   y0: Tracer,
   theta: Theta,
   tolerances: Tolerances,
   gradient: SweepGradient,
-): Solved {
+): Solved<State> {
   return problem.causal((causal) => sweepCausal(causal, y0, theta, tolerances, gradient));
 }
 
@@ -50,20 +50,19 @@ function sweepCausal<Theta, Input, State, Context>(
   theta: Theta,
   tolerances: Tolerances,
   gradient: SweepGradient,
-): Solved {
+): Solved<State> {
   const { inputs, state, previous } = causal.prepare(theta);
   const starts = stopGradient(y0).transpose([1, 0, 2]);
-  const [, steps] = scan(
+  const [last, steps] = scan(
     (carry, xs) => {
       // State and Input are trees of tracers, so tracing leaves them as they are; the compiler cannot know.
       const [before, input] = [carry.state as State, xs.input as Input];
       const seen = gradient.carry ? carry.previous : stopGradient(carry.previous);
       const context = causal.at(input, before, seen, theta);
       const { solution, residual, iterations } = solveLocally(causal, context, xs.start, tolerances);
-      const y = causal.local(solution, context);
-      const next = causal.advance(before, solution, y, context);
+      const { y, state: after } = causal.advance(before, solution, context);
       return [
-        { state: next, previous: y },
+        { state: after, previous: y },
         { y, residual, iterations },
       ];
     },
@@ -73,6 +72,7 @@ function sweepCausal<Theta, Input, State, Context>(
   const residual = steps.residual.max({ axes: 0 });
   return {
     y: steps.y.transpose([1, 0, 2]),
+    state: last.state as State,
     stats: detachStats({
       status: statusOf(residual, tolerances.tol),
       iterations: steps.iterations.max({ axes: 0 }),

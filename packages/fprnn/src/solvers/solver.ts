@@ -11,10 +11,12 @@ export interface Tolerances {
   readonly maxSteps: number;
 }
 
-export interface Solved {
+export interface Solved<State = never> {
   /** [batch, time, channel]. */
   readonly y: Tracer;
   readonly stats: SolveStats;
+  /** The problem's state after the last step, where `y` is that of a sweep through time. */
+  readonly state?: State;
 }
 
 interface SolverBase<S> extends Tolerances {

@@ -51,8 +51,8 @@ export async function checkMixer(device: Device, raw: Fixture): Promise<Comparis
   const fixture = raw as unknown as MixerFixture;
   const mixer = goldenMixer(fixture.config);
   const apply = (params: HouseholderParams<Tracer>, argument: Tracer, x: Tracer): Tracer => {
-    const { inputs, weights } = mixer.bind(params, argument, "input");
-    return mixer.apply(mixer.at(inputs, weights, x), x);
+    const { input, weights } = mixer.bind(params, argument, "input");
+    return mixer.apply(mixer.at(input, weights), x);
   };
   const run = valueAndGrad(
     (

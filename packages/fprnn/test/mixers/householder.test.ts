@@ -2,6 +2,7 @@ import { array, type HostTensor, key, random, type Tracer } from "@banach/autogr
 import { reference } from "@banach/autograd/reference";
 import { describe, expect, it } from "vitest";
 import { householder, type HouseholderOptions, type MixerArgument } from "../../src/index.ts";
+import { projectionAt } from "../../src/mixers/projection.ts";
 
 const device = await reference();
 const D = 6;
@@ -22,8 +23,8 @@ async function dense(options: HouseholderOptions, argument: MixerArgument = "con
     previous: Tracer,
     units: Tracer,
   ): Tracer => {
-    const { inputs, weights } = mixer.bind(p, input.broadcastTo([D, D]), argument);
-    return mixer.apply(mixer.at(inputs, weights, previous.broadcastTo([D, D])), units);
+    const { input: own, hidden, weights } = mixer.bind(p, input.broadcastTo([D, D]), argument);
+    return mixer.apply(mixer.at(projectionAt(own, hidden, previous.broadcastTo([D, D])), weights), units);
   };
   return device.get(await device.run(run, params, x!, y!, unit));
 }
@@ -72,8 +73,8 @@ describe("householder", () => {
       const params = mixer.init(key(1), { channels: D, argument: size });
       const q = async (previous: number): Promise<number[]> => {
         const run = (p: Parameters<typeof mixer.bind>[0], x: Tracer, y: Tracer): Tracer => {
-          const { inputs, weights } = mixer.bind(p, x, argument);
-          return mixer.apply(mixer.at(inputs, weights, y), x);
+          const { input, hidden, weights } = mixer.bind(p, x, argument);
+          return mixer.apply(mixer.at(projectionAt(input, hidden, y), weights), x);
         };
         const x = random.normal(key(2), [1, D]);
         return Array.from(

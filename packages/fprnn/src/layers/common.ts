@@ -1,0 +1,32 @@
+/** What the fixed-point layers share: sizes, and the checks of their options and inputs. */
+import { ArgumentError, formatType, ShapeError, type Tracer } from "@banach/autograd";
+
+/** Steps that a short convolution sees, the current one included. */
+export const CONV_KERNEL = 4;
+
+/** Inner channels expand * dModel. Throws ArgumentError, naming the layer, unless both are positive integers. */
+export function requireChannels(layer: string, dModel: number, expand: number): number {
+  const channels = dModel * expand;
+  if (!Number.isSafeInteger(dModel) || dModel < 1) {
+    throw new ArgumentError(`${layer}: dModel must be a positive integer, got ${dModel}`);
+  }
+  if (!Number.isSafeInteger(channels) || channels < 1) {
+    throw new ArgumentError(`${layer}: expand * dModel must be a positive integer, got ${expand} * ${dModel}`);
+  }
+  return channels;
+}
+
+/** Throws ShapeError, naming the layer, unless x is [batch, time, dModel] and not empty. */
+export function requireInput(layer: string, x: Tracer, dModel: number): void {
+  if (x.rank !== 3 || x.dim(2) !== dModel) {
+    throw new ShapeError(`${layer}: the input must be [batch, time, ${dModel}], got ${formatType(x.type)}`);
+  }
+  if (x.dim(0) === 0 || x.dim(1) === 0) {
+    throw new ShapeError(`${layer}: the input ${formatType(x.type)} is empty; give at least one sequence of one step`);
+  }
+}
+
+/** [batch, time, n] to [time, batch, n]. */
+export function timeFirst(x: Tracer): Tracer {
+  return x.transpose([1, 0, 2]);
+}
