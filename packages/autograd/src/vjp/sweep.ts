@@ -7,6 +7,7 @@ import { zerosLike } from "../ops/creation.ts";
 import { add } from "../ops/elementwise.ts";
 import { copyEquation, Environment } from "../trace/builder.ts";
 import type { Tracer } from "../trace/tracer.ts";
+import { graphActivity } from "./activity.ts";
 import { type SavingRule, type VjpRule, type VjpTable, zeroCotangent } from "./rule.ts";
 
 /** One per value; null is zero. */
@@ -23,26 +24,6 @@ export interface SweepOptions {
   readonly wanted?: readonly boolean[];
 }
 
-/**
- * Active equations depend on a wanted input, and the outputs depend on them other than through a zero cotangent.
- * Only these are asked for a rule.
- */
-function activeEquations(graph: Graph, wanted: ReadonlySet<Atom>, table: VjpTable): ReadonlySet<Equation> {
-  const varied = new Set<Atom>(wanted);
-  for (const equation of graph.equations) {
-    if (table[equation.primitive] === zeroCotangent || !equation.inputs.some((atom) => varied.has(atom))) continue;
-    for (const v of equation.outputs) if (isFloat(v.type.dtype)) varied.add(v);
-  }
-  const useful = new Set<Atom>(graph.outputs);
-  const active = new Set<Equation>();
-  for (const equation of graph.equations.toReversed()) {
-    if (!equation.outputs.some((v) => useful.has(v) && varied.has(v))) continue;
-    active.add(equation);
-    for (const atom of equation.inputs) useful.add(atom);
-  }
-  return active;
-}
-
 /** Applies `graph` to `args` in the open trace and prepares its reverse pass. `table` holds the rules. */
 export function sweep(graph: Graph, args: readonly Tracer[], table: VjpTable, options: SweepOptions = {}): Sweep {
   const environment = new Environment();
@@ -53,18 +34,16 @@ export function sweep(graph: Graph, args: readonly Tracer[], table: VjpTable, op
     environment.set(v, arg);
   });
   const wanted = graph.inputs.filter((v, i) => isFloat(v.type.dtype) && options.wanted?.[i] !== false);
-  const active = activeEquations(graph, new Set(wanted), table);
-  const carriers = new Set<Atom>(wanted);
+  const { active, varied } = graphActivity(graph, wanted, table);
   const steps: BackwardStep[] = [];
   for (const equation of graph.equations) {
     if (!active.has(equation)) {
       copyEquation(equation, environment);
       continue;
     }
-    const needs = equation.inputs.map((atom) => carriers.has(atom));
+    const needs = equation.inputs.map((atom) => varied.has(atom));
     const { outputs, run } = forward(equation, table, needs, environment);
     steps.push({ equation, needs, outputs, run });
-    for (const v of equation.outputs) if (isFloat(v.type.dtype)) carriers.add(v);
   }
   return {
     outputs: graph.outputs.map((atom) => environment.get(atom)),

@@ -93,6 +93,39 @@ const counting: ScanParams = {
   reverse: false,
 };
 
+const doubled = (x: Tracer): Tracer =>
+  whileLoop(
+    (z: Tracer) => less(max(z), 4),
+    (z: Tracer) => mul(z, 2),
+    x,
+    { maxSteps: 6 },
+  ).carry;
+
+/** A loop on a carry of its own: h' = tanh(h * loop(n) + x), n' = n * 0.9. Differentiable by h and x, not by n. */
+const scheduled: ScanParams = {
+  body: graphOf([f(2), f(2), f(2)], (args) => {
+    const [n, h, x] = [at(args, 0), at(args, 1), at(args, 2)];
+    const next = tanh(add(mul(h, doubled(n)), x));
+    return [mul(n, 0.9), next, mul(next, h)];
+  }),
+  consts: 0,
+  carry: 2,
+  length: 4,
+  reverse: false,
+};
+
+/** `scheduled` in the body of a scan, the counter going on in the outer carry. */
+const scheduledTwice: ScanParams = {
+  body: graphOf([f(2), f(2), f(4, 2)], (args) => {
+    const inner = emit("scan", args, scheduled);
+    return [mul(at(inner, 0), 0.8), at(inner, 1), sum(at(inner, 2), { axes: 0 })];
+  }),
+  consts: 0,
+  carry: 2,
+  length: 3,
+  reverse: false,
+};
+
 /** A scan in the body of a scan: the inner one sums w * x over its rows, starting from the outer carry. */
 const nested: ScanParams = {
   body: graphOf([f(2), f(2), f(3, 2)], (args) => {
@@ -189,6 +222,14 @@ export const control: Pick<SampleTable, "stop_gradient" | "custom_vjp_call" | "s
     sample("nested", solving, [f32([3], normal(0.5)), f32([3]), f32([4, 3])], { name: "while and stop_gradient" }),
     sample("nested", { ...solving, reverse: true }, [f32([3], normal(0.5)), f32([3]), f32([4, 3])], {
       name: "while and stop_gradient, reverse",
+    }),
+    sample("nested", scheduled, [f32([2], uniform(0.5, 1)), f32([2], normal(0.3)), f32([4, 2])], {
+      name: "while on a counter",
+      wrt: [1, 2],
+    }),
+    sample("nested", scheduledTwice, [f32([2], uniform(0.5, 1)), f32([2], normal(0.3)), f32([3, 4, 2])], {
+      name: "while on a counter in a scan",
+      wrt: [1, 2],
     }),
     sample("nested", nested, [f32([2]), f32([2]), f32([4, 3, 2])], { name: "scan" }),
     sample("odd", accumulate, [f32([2]), f32([5, 2])], { name: "carry before the step" }),

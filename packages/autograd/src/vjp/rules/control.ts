@@ -2,15 +2,14 @@
 import { NotDifferentiableError } from "../../errors.ts";
 import type { Equation, Graph, Var } from "../../ir/graph.ts";
 import { isVar } from "../../ir/graph.ts";
-import { isFloat } from "../../ir/tensor-type.ts";
 import { scan as scanOver, stopGradient } from "../../ops/control.ts";
 import { zerosLike } from "../../ops/creation.ts";
 import { add } from "../../ops/elementwise.ts";
 import { emit, inlineGraph } from "../../trace/builder.ts";
 import type { Tracer } from "../../trace/tracer.ts";
+import { scanActivity } from "../activity.ts";
 import type { NotDifferentiable, SavingRule, VjpTable } from "../rule.ts";
 import { sweep } from "../sweep.ts";
-import { activeInScan } from "./loop-activity.ts";
 
 /** The user's own rule: its forward graph in place of the primal, its backward graph on what that saved. */
 export const custom_vjp_call: SavingRule<"custom_vjp_call"> = {
@@ -45,7 +44,7 @@ function withoutSaved(body: Graph, saved: readonly Equation[]): Graph {
   };
 }
 
-/** The result of a while is saved, so that nothing flows back through it: that must be what the function means. */
+/** The reverse takes the result of a while as given: no gradient may have to flow through it. */
 function requireNoLoop(active: readonly Equation[]): void {
   if (active.some(({ primitive }) => primitive === "while")) {
     throw new NotDifferentiableError(`while: ${whileRule.notDifferentiable}`);
@@ -69,15 +68,18 @@ export function scanRule(table: () => VjpTable): SavingRule<"scan"> {
   return {
     forward: ({ inputs, params }) => {
       const { body, consts, carry } = params;
-      const saved = savedEquations(body).flatMap((equation): readonly Var[] => equation.outputs);
+      const savedBy = savedEquations(body).flatMap(({ primitive, outputs }) => outputs.map((v) => ({ primitive, v })));
       const entering = body.inputs.slice(consts, consts + carry);
       const results = emit("scan", inputs, {
         ...params,
-        body: { ...body, outputs: [...body.outputs, ...entering, ...saved] },
+        body: { ...body, outputs: [...body.outputs, ...entering, ...savedBy.map(({ v }) => v)] },
       });
       const first = body.outputs.length + carry;
-      // Nothing flows back to these, also when the gradient is differentiated again.
-      const constant = results.slice(first).map((x) => stopGradient(x));
+      // When the gradient is differentiated again, nothing flows back to the results of stop_gradient. Those of while stay
+      // what they are, so that a gradient that has to flow through one is refused then as it is now.
+      const constant = results
+        .slice(first)
+        .map((x, i) => (savedBy[i]?.primitive === "stop_gradient" ? stopGradient(x) : x));
       return {
         outputs: results.slice(0, body.outputs.length),
         saved: [...results.slice(body.outputs.length, first), ...constant],
@@ -85,29 +87,30 @@ export function scanRule(table: () => VjpTable): SavingRule<"scan"> {
     },
     backward: (cotangents, { inputs, outputs, params, needs, saved }) => {
       const { body, consts, carry, length, reverse } = params;
-      requireNoLoop(activeInScan(params, { needs, given: cotangents.map((g) => g !== null) }, table()));
+      const activity = scanActivity(params, { needs, given: cotangents.map((g) => g !== null) }, table());
+      requireNoLoop(activity.active);
       const step = withoutSaved(body, savedEquations(body));
       const constants = inputs.slice(0, consts);
       const stacked = inputs.slice(consts + carry);
-      const constNeeds = needs.slice(0, consts);
-      const stackedNeeds = needs.slice(consts + carry);
-      const floatCarry = inputs.slice(consts, consts + carry).map((x) => isFloat(x.dtype));
-      const wanted = [...constNeeds, ...floatCarry, ...stackedNeeds, ...saved.slice(carry).map(() => false)];
-      const lastCotangents = pickBy(cotangents.slice(0, carry), floatCarry);
+      const constNeeds = activity.inputs.slice(0, consts);
+      const stackedNeeds = activity.inputs.slice(consts + carry);
+      const { carried: carryNeeds } = activity;
+      const wanted = [...activity.inputs, ...saved.slice(carry).map(() => false)];
+      const lastCotangents = pickBy(cotangents.slice(0, carry), carryNeeds);
       const [last, perStep] = scanOver(
         ({ carried, sums }, x) => {
           const args = [...constants, ...x.entering, ...x.stacked, ...x.saved];
           const { pullback } = sweep(step, args, table(), { wanted });
-          const flowing = pullback([...spread(carried, floatCarry), ...x.cotangents]);
+          const flowing = pullback([...spread(carried, carryNeeds), ...x.cotangents]);
           const flowingCarry = flowing.slice(consts, consts + carry);
           const flowingConsts = pickBy(flowing.slice(0, consts), constNeeds);
           return [
-            { carried: pickBy(flowingCarry, floatCarry), sums: sums.map((sum, i) => add(sum, flowingConsts[i] ?? 0)) },
+            { carried: pickBy(flowingCarry, carryNeeds), sums: sums.map((sum, i) => add(sum, flowingConsts[i] ?? 0)) },
             pickBy(flowing.slice(consts + carry, consts + carry + stacked.length), stackedNeeds),
           ];
         },
         {
-          carried: pickBy(outputs.slice(0, carry), floatCarry).map((y, i) => lastCotangents[i] ?? zerosLike(y)),
+          carried: pickBy(outputs.slice(0, carry), carryNeeds).map((y, i) => lastCotangents[i] ?? zerosLike(y)),
           sums: pickBy(constants, constNeeds).map((x) => zerosLike(x)),
         },
         {
@@ -120,7 +123,7 @@ export function scanRule(table: () => VjpTable): SavingRule<"scan"> {
       );
       return [
         ...spread<Tracer>(last.sums, constNeeds),
-        ...spread<Tracer>(last.carried, floatCarry),
+        ...spread<Tracer>(last.carried, carryNeeds),
         ...spread<Tracer>(perStep, stackedNeeds),
       ];
     },
