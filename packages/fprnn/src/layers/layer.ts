@@ -12,12 +12,21 @@ export interface LayerResult<State> {
   readonly stats: SolveStats;
 }
 
+/** What a layer may want to know when it starts. */
+export interface LayerInit {
+  /**
+   * Number of layers that add to one residual stream; default 1. A layer of the Mamba family divides its output map by
+   * the root of it, so that the stream does not grow with depth.
+   */
+  readonly depth?: number;
+}
+
 /** `Params` and `State` are trees of tracers. */
 export interface Layer<Params = unknown, State = unknown> {
   readonly name: string;
   readonly dModel: number;
   /** Parameters with the leaves of the key: host tensors outside a trace, tracers inside one. */
-  init<K extends Tensor>(key: K): MapTree<Params, Tracer, K>;
+  init<K extends Tensor>(key: K, options?: LayerInit): MapTree<Params, Tracer, K>;
   /**
    * x [batch, time, dModel] -> y of the same shape. Without a state the sequences begin here. `tolerances` replace the
    * solver's for this call. Throws ShapeError for another shape or an empty time axis.

@@ -57,7 +57,7 @@ export interface LanguageModel<P = unknown, S = unknown> {
 
 /**
  * h = E[ids]; for each layer h <- h + layer(RMSNorm(h)); logits = RMSNorm(h) E^T. Embeddings are normal with standard
- * deviation 0.02, norms 1. Throws ArgumentError if a layer's width is not dModel.
+ * deviation 0.02, norms 1; layers are told how many there are (see LayerInit). Throws ArgumentError if a layer's width is not dModel.
  */
 export function languageModel<P, S>(options: LanguageModelOptions<P, S>): LanguageModel<P, S> {
   const { vocabulary, dModel, layers, eps = 1e-5, dtype = "float32" } = options;
@@ -77,7 +77,7 @@ export function languageModel<P, S>(options: LanguageModelOptions<P, S>): Langua
     return {
       embedding: nn.embedding.init(embed, { vocabulary, features: dModel, dtype }),
       // Inside a trace the leaves of the key are tracers, and so are those of the parameters.
-      blocks: layers.map((layer, i) => layer.init(blocks[i] ?? key) as P),
+      blocks: layers.map((layer, i) => layer.init(blocks[i] ?? key, { depth: layers.length }) as P),
       norms: layers.map(norm),
       norm_f: norm(),
     };
