@@ -17,12 +17,14 @@ export {
   type SolveOptions,
 } from "./fixed-point.ts";
 export {
+  type BoundMixer,
   householder,
   type HouseholderMixer,
   type HouseholderOptions,
   type HouseholderParams,
   type Mixer,
   type MixerArgument,
+  type MixerParams,
   type MixerShape,
 } from "./mixers/index.ts";
 export { type Causal, type CausalProblem, causalProblem, type Problem } from "./problem.ts";
@@ -38,6 +40,15 @@ export {
 } from "./solvers/index.ts";
 export { type SolveStats, type SolveStatus, STATUSES } from "./stats.ts";
 export {
+  fpMamba,
+  type FpMambaInputs,
+  type FpMambaLayer,
+  type FpMambaOptions,
+  type FpMambaParams,
+  type FpMambaParts,
+  type FpMambaState,
+  type FpMambaTheta,
+  type FpMambaWeights,
   fpRnn,
   type FpRnnConvState,
   type FpRnnLayer,
@@ -47,6 +58,7 @@ export {
   type FpRnnState,
   type FpRnnTheta,
   type Layer,
+  type LayerInit,
   type LayerResult,
   type ParamsOf,
   selectiveScan,

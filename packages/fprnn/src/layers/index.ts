@@ -1,6 +1,9 @@
 /** Layers: one file and one line each. */
+export { fpMamba, type FpMambaLayer, type FpMambaOptions, type FpMambaParts } from "./fp-mamba.ts";
+export type { FpMambaParams, FpMambaState } from "./fp-mamba-params.ts";
+export type { FpMambaInputs, FpMambaTheta, FpMambaWeights } from "./fp-mamba-problem.ts";
 export { fpRnn, type FpRnnLayer, type FpRnnOptions, type FpRnnParts } from "./fp-rnn.ts";
 export type { FpRnnConvState, FpRnnParams, FpRnnState } from "./fp-rnn-params.ts";
 export type { FpRnnTheta } from "./fp-rnn-problem.ts";
-export type { Layer, LayerResult, ParamsOf } from "./layer.ts";
+export type { Layer, LayerInit, LayerResult, ParamsOf } from "./layer.ts";
 export { selectiveScan, type SelectiveScanInputs } from "./selective-scan.ts";

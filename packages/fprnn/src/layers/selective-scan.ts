@@ -26,9 +26,35 @@ export interface SelectiveScanInputs {
  */
 export function selectiveScan({ u, delta, aLog, b, c, d, deltaBias, z }: SelectiveScanInputs): Tracer {
   const dt = nn.softplus(delta.add(deltaBias));
-  const decay = dt.expandDims(-1).mul(aLog.exp().neg()).exp();
-  const drive = dt.mul(u).expandDims(-1).mul(b.expandDims(2));
-  const h = linearRecurrence(decay, drive, { axis: 1 });
-  const out = h.mul(c.expandDims(2)).sum({ axes: -1 }).add(u.mul(d));
+  const out = readStates(scanStates({ u, dt, a: aLog.exp().neg(), b }), c).add(u.mul(d));
   return z === undefined ? out : out.mul(nn.silu(z));
+}
+
+export interface ScanStatesInputs {
+  /** [batch, time, channel]. */
+  readonly u: Tracer;
+  /** Positive step sizes, [batch, time, channel]. */
+  readonly dt: Tracer;
+  /** A itself, [channel, state]. */
+  readonly a: Tracer;
+  /** [batch, time, state]. */
+  readonly b: Tracer;
+  /** H before the first step, [batch, channel, state]; default 0. */
+  readonly initial?: Tracer;
+}
+
+/** H_t = exp(dt_t A) H_{t-1} + (dt_t u_t) (x) B_t at every step, [batch, time, channel, state]. */
+export function scanStates({ u, dt, a, b, initial }: ScanStatesInputs): Tracer {
+  const decay = dt.expandDims(-1).mul(a).exp();
+  const drive = dt.mul(u).expandDims(-1).mul(b.expandDims(2));
+  if (initial === undefined) return linearRecurrence(decay, drive, { axis: 1 });
+  // What the first step inherits is added to its drive: padded rather than joined, so that it can be fused with it.
+  const inherited = decay.sliceAxis(1, 0, 1).mul(initial.expandDims(1));
+  const none = [0, 0] as const;
+  return linearRecurrence(decay, drive.add(inherited.pad([none, [0, u.dim(1) - 1], none, none])), { axis: 1 });
+}
+
+/** H C: [..., channel, state] and [..., state] -> [..., channel]. */
+export function readStates(h: Tracer, c: Tracer): Tracer {
+  return h.mul(c.expandDims(-2)).sum({ axes: -1 });
 }

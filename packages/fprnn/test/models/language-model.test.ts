@@ -1,7 +1,7 @@
 import { array, key, type Tracer } from "@banach/autograd";
 import { reference } from "@banach/autograd/reference";
 import { describe, expect, it } from "vitest";
-import { fpRnn, householder, languageModel } from "../../src/index.ts";
+import { fpMamba, fpRnn, householder, languageModel } from "../../src/index.ts";
 
 const device = await reference();
 const layer = fpRnn({ dModel: 4, expand: 1, mixer: householder() });
@@ -31,6 +31,20 @@ describe("languageModel", () => {
   it("starts with independent layers", () => {
     const [first, second] = model.init(key(0)).blocks;
     expect(first!.b_proj.weight.data).not.toEqual(second!.b_proj.weight.data);
+  });
+
+  it("divides the output maps of FP-Mamba layers by the root of their number", () => {
+    const block = fpMamba({ dModel: 4, mixer: householder() });
+    const bound = (count: number): number => {
+      const deep = languageModel({ vocabulary: 8, dModel: 4, layers: Array.from({ length: count }, () => block) });
+      return Math.max(
+        ...deep.init(key(0)).blocks.flatMap(({ out_proj }) => Array.from(out_proj.weight.data, Math.abs)),
+      );
+    };
+    // Uniform within 1/sqrt(8) before.
+    expect(bound(1)).toBeGreaterThan(0.3);
+    expect(bound(4)).toBeGreaterThan(0.15);
+    expect(bound(4)).toBeLessThanOrEqual(1 / Math.sqrt(8) / 2);
   });
 
   it("makes an id outside the vocabulary visible as NaN, in its own sequence only", async () => {
