@@ -1,6 +1,7 @@
 /** Kinds of fixtures: one line each. A file is recognised by its content. */
 import type { Device } from "@banach/autograd";
 import type { Comparison, Fixture } from "./fixture.ts";
+import { checkFpMamba, fpMambaIsBuilt } from "./fpmamba.ts";
 import { checkFpRnn, fpRnnIsBuilt } from "./fprnn.ts";
 import { checkLm, lmIsBuilt } from "./lm.ts";
 import { checkMixer, type MixerConfig, mixerIsBuilt } from "./mixer.ts";
@@ -14,6 +15,7 @@ interface Kind {
 const KINDS: Readonly<Record<string, Kind>> = {
   primitive: { isBuilt: primitiveIsBuilt, check: checkPrimitive },
   mixer: { isBuilt: (fixture) => mixerIsBuilt(fixture["config"] as MixerConfig), check: checkMixer },
+  FPMamba: { isBuilt: fpMambaIsBuilt, check: checkFpMamba },
   FPRNN: { isBuilt: fpRnnIsBuilt, check: checkFpRnn },
   LM: { isBuilt: lmIsBuilt, check: checkLm },
 };
