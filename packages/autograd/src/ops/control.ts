@@ -75,8 +75,11 @@ function scanLength(xs: Flat, options: ScanOptions): number {
  * the ys stacked on axis 0. Differentiable: the reverse scan saves carries and the results of stopGradient and whileLoop,
  * and recomputes the rest. Throws ShapeError or TraceError if the carry changes its type or structure.
  */
-export function scan<C, X, Y>(
-  body: (carry: MapTree<C, Operand, Tracer>, x: MapTree<X, Operand, Tracer>) => readonly [C, Y],
+export function scan<const C, X, Y>(
+  body: (
+    carry: MapTree<C, Operand, Tracer>,
+    x: MapTree<X, Operand, Tracer>,
+  ) => readonly [NoInfer<C> | MapTree<C, Operand, Operand>, Y],
   init: C,
   xs: X,
   options: ScanOptions = {},
@@ -121,9 +124,9 @@ export interface WhileOptions {
  * leaf is rows, and a row whose predicate has failed keeps its carry. `steps` is int32[] or int32[rows]. Not
  * differentiable: put stopGradient around it, or use scan, or fixedPoint with an adjoint.
  */
-export function whileLoop<C>(
+export function whileLoop<const C>(
   predicate: (carry: MapTree<C, Operand, Tracer>) => Tracer,
-  body: (carry: MapTree<C, Operand, Tracer>) => C,
+  body: (carry: MapTree<C, Operand, Tracer>) => NoInfer<C> | MapTree<C, Operand, Operand>,
   init: C,
   options: WhileOptions,
 ): { readonly carry: MapTree<C, Operand, Tracer>; readonly steps: Tracer } {

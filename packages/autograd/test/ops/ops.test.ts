@@ -182,3 +182,11 @@ describe("matmul", () => {
     expect(() => run((x) => x.matmul(1), m)).toThrow(/at least one axis/);
   });
 });
+
+describe("loops", () => {
+  it("may start from a number, and return one", () => {
+    expect(run((x) => ops.scan((c, v) => [c.add(v), c], 0, x)[1], array([1, 2, 3]))).toEqual([0, 1, 3]);
+    expect(run((x) => ops.scan((c, v) => [{ n: 1, h: c.h.add(c.n) }, v], { n: 0, h: 0 }, x)[0].h, m)).toBe(1);
+    expect(run(() => ops.whileLoop((c) => c.less(9), (c) => c.mul(2), 1, { maxSteps: 9 }).carry)).toBe(16); // prettier-ignore
+  });
+});
