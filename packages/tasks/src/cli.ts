@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 /** The entry of the `banach` command: gives the process's streams and signals to `main`. */
 import { basename, relative } from "node:path";
+import { RELAXED_FLAG } from "./cli/backends.ts";
+import { EXIT } from "./cli/exit-codes.ts";
 import { main } from "./cli/main.ts";
+import { endWithParent, restartWith } from "./cli/restart.ts";
 
 const [, script = "banach"] = process.argv;
 
@@ -13,6 +16,8 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+endWithParent(RELAXED_FLAG, EXIT.interrupted);
+
 process.exitCode = await main(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
@@ -23,4 +28,6 @@ process.exitCode = await main(process.argv.slice(2), {
     return () => process.off("SIGINT", handler).off("SIGTERM", handler);
   },
   exit: (code) => process.exit(code),
+  // Later versions of Node have relaxed SIMD without the flag, and do not know it.
+  restart: (flag) => restartWith(flag, 20),
 });

@@ -1,15 +1,108 @@
-/** The backends that commands can choose, by name. A new one is a line in the table. */
-import type { BackendFactory } from "@banach/autograd";
+/** The backends that commands can choose, in order of preference, and how one of them is opened. */
+import { type BackendFactory, type Device, open } from "@banach/autograd";
 import { reference } from "@banach/autograd/reference";
-import { UnknownNameError } from "../errors.ts";
+import { probeFeatures, wasm } from "@banach/backend-wasm";
+import { type Command, Option } from "commander";
+import { UnknownNameError, UsageError } from "../errors.ts";
+import type { BackendRecord } from "../run/index.ts";
+import type { Io } from "./io.ts";
+import type { Reporter } from "./reporter.ts";
 
-const BACKENDS: ReadonlyMap<string, BackendFactory> = new Map([["reference", reference]]);
+interface Entry {
+  readonly name: string;
+  /** Whether it can use relaxed SIMD. */
+  readonly hasRelaxed: boolean;
+  start(options: { readonly relaxed: boolean }): Promise<Device>;
+}
 
-export const backendNames: readonly string[] = [...BACKENDS.keys()];
+/** The first that starts is the default. A new backend is an entry here. */
+const BACKENDS: readonly Entry[] = [
+  { name: "wasm", hasRelaxed: true, start: ({ relaxed }) => wasm({ relaxed }) },
+  { name: "reference", hasRelaxed: false, start: () => reference() },
+];
 
-/** The factory of a backend. Throws UnknownNameError, which lists the names. */
-export function findBackend(name: string): BackendFactory {
-  const factory = BACKENDS.get(name);
-  if (factory === undefined) throw new UnknownNameError("backend", name, backendNames);
-  return factory;
+export const backendNames: readonly string[] = BACKENDS.map(({ name }) => name);
+
+/** Every way in which a backend can be started. */
+export const backendRecords: readonly BackendRecord[] = BACKENDS.flatMap(({ name, hasRelaxed }) =>
+  (hasRelaxed ? [false, true] : [false]).map((relaxed) => ({ backend: name, relaxed })),
+);
+
+/** With it Node 20 has relaxed SIMD, as later versions have without. */
+export const RELAXED_FLAG = "--experimental-wasm-relaxed-simd";
+
+export interface BackendFlags {
+  readonly backend?: string;
+  readonly relaxed?: boolean;
+}
+
+/** The options that `preferred` reads. */
+export function addBackendOptions(command: Command, fallback: string): Command {
+  return command
+    .addOption(new Option("--backend <name>", `where programs run (default: ${fallback})`).choices(backendNames))
+    .option("--relaxed", "relaxed SIMD: faster on wasm, with rounding that may differ between machines");
+}
+
+/** How `banach` is told to use a backend, e.g. `wasm --relaxed`. */
+export function formatBackend({ backend, relaxed }: BackendRecord): string {
+  return relaxed ? `${backend} --relaxed` : backend;
+}
+
+/** The factory of a backend. Throws UnknownNameError, which lists the names, and UsageError if it has no relaxed SIMD. */
+export function findBackend(name: string, relaxed = false): BackendFactory {
+  const entry = BACKENDS.find((candidate) => candidate.name === name);
+  if (entry === undefined) throw new UnknownNameError("backend", name, backendNames);
+  if (relaxed && !entry.hasRelaxed) throw new UsageError(`--relaxed: backend ${name} has no relaxed SIMD; wasm has`);
+  return () => entry.start({ relaxed });
+}
+
+/**
+ * The backends that will do, best first: the one that the options name and no other; else what a run was on before; else
+ * all of them.
+ */
+export function preferred(
+  { backend, relaxed = false }: BackendFlags,
+  before?: BackendRecord,
+): readonly BackendRecord[] {
+  if (backend !== undefined) return [{ backend, relaxed }];
+  if (relaxed) return backendRecords.filter((record) => record.relaxed);
+  const plain = backendRecords.filter((record) => !record.relaxed);
+  if (before === undefined) return plain;
+  return [before, ...plain.filter((record) => formatBackend(record) !== formatBackend(before))];
+}
+
+/**
+ * Starts this process anew if the backend of choice needs a flag of Node that it was started without: the exit code of
+ * the other process, or null if there is no need or it would not help.
+ */
+export function restartFor(records: readonly BackendRecord[], io: Io): Promise<number> | null {
+  const { simd, relaxedSimd } = probeFeatures();
+  return records[0]?.relaxed === true && simd && !relaxedSimd ? io.restart(RELAXED_FLAG) : null;
+}
+
+export interface OpenedBackend {
+  readonly device: Device;
+  readonly record: BackendRecord;
+}
+
+/** Starts the first that can, and warns of those before it. Throws BackendUnavailableError with every reason if none does. */
+export async function openBackend(records: readonly BackendRecord[], report: Reporter): Promise<OpenedBackend> {
+  const prefer = records.map(({ backend, relaxed }) => findBackend(backend, relaxed));
+  const { device, refused } = await open({ prefer });
+  const record = records[refused.length] ?? { backend: device.name, relaxed: false };
+  refused.forEach(({ message }, i) => {
+    const wanted = records[i];
+    report.warn(
+      `${wanted === undefined ? "a backend" : formatBackend(wanted)} did not start, so ${formatBackend(record)} is used, which is slower (${message})`,
+    );
+  });
+  return { device, record };
+}
+
+/** Says so if a run that was on one backend is now on another. */
+export function noteChange(before: BackendRecord, now: BackendRecord, report: Reporter): void {
+  if (formatBackend(before) === formatBackend(now)) return;
+  report.note(
+    `trained on ${formatBackend(before)} so far, now on ${formatBackend(now)}: numbers agree within rounding, not bit for bit`,
+  );
 }

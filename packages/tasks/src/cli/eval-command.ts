@@ -3,34 +3,40 @@ import type { Command } from "commander";
 import { buildModel, buildRun, buildTask } from "../models/build.ts";
 import { openRun, type RunConfig } from "../run/index.ts";
 import { initialState, type Variant } from "../train/index.ts";
-import { findBackend } from "./backends.ts";
-import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { type BackendFlags, noteChange, openBackend, preferred, restartFor } from "./backends.ts";
+import { EXIT } from "./exit-codes.ts";
 import { interruptible } from "./interrupt.ts";
 import type { Io } from "./io.ts";
 import { reporter } from "./reporter.ts";
 import { evaluateRun, evaluationTable, fullLengthOf, trainingVariants } from "./session.ts";
 
-export interface EvalFlags {
+export interface EvalFlags extends BackendFlags {
   readonly lengths?: readonly number[];
   readonly solver?: "sequential" | "picard";
   readonly tol?: number;
   readonly maxSteps?: number;
   readonly batch: number;
   readonly batches: number;
-  readonly backend?: string;
   readonly json?: boolean;
 }
 
-export async function evalCommand(io: Io, path: string, command: Command): Promise<ExitCode> {
+export async function evalCommand(io: Io, path: string, command: Command): Promise<number> {
   const flags = command.opts<EvalFlags>();
   const report = reporter(io, flags.json === true);
   const run = await openRun(path);
   const { config } = run;
+  const backends = preferred(flags, config);
+  const restarted = restartFor(backends, io);
+  if (restarted !== null) return restarted;
   const parts = buildRun(config);
   const state = await run.load(initialState({ ...parts, seed: config.seed }));
   const full = fullLengthOf(config);
-  await using device = await findBackend(flags.backend ?? config.backend)();
-  report.note(`${parts.task.name}: ${path} after step ${state.counters.step}, trained at lengths up to ${full}`);
+  const opened = await openBackend(backends, report);
+  await using device = opened.device;
+  report.note(
+    `${parts.task.name}: ${path} after step ${state.counters.step}, trained at lengths up to ${full}; backend ${device.name}`,
+  );
+  noteChange(config, opened.record, report);
   return await interruptible(io, report.note, async (signal) => {
     const rows = await evaluateRun({
       run,

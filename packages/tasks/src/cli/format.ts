@@ -26,3 +26,9 @@ export function timestamp(date: Date = new Date()): string {
   const day = `${date.getFullYear()}${two(date.getMonth() + 1)}${two(date.getDate())}`;
   return `${day}-${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
 }
+
+/** E.g. `512 MiB`, `4.0 GiB`. */
+export function formatBytes(bytes: number): string {
+  const [mebi, gibi] = [2 ** 20, 2 ** 30];
+  return bytes < gibi ? `${Math.floor(bytes / mebi)} MiB` : `${(bytes / gibi).toFixed(1)} GiB`;
+}

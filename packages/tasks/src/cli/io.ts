@@ -19,6 +19,8 @@ export interface Io {
   onInterrupt(handler: () => void): () => void;
   /** Ends the process at once. */
   exit(code: number): void;
+  /** Runs the same command in a new process with a flag of Node: its exit code. Null if that would not help. */
+  restart(flag: string): Promise<number> | null;
 }
 
 /** Whether a stream takes colours: a terminal, unless NO_COLOR is set (https://no-color.org) or it says it is dumb. */

@@ -1,6 +1,7 @@
 /** The `banach` command: its sub-commands and options, and the exit code that each end means. */
 import { Command, Option } from "commander";
-import { backendNames } from "./backends.ts";
+import { addBackendOptions } from "./backends.ts";
+import { doctorCommand } from "./doctor-command.ts";
 import { evalCommand } from "./eval-command.ts";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
@@ -10,11 +11,11 @@ import { trainCommand } from "./train-command.ts";
 import { addTrainOptions } from "./train-options.ts";
 
 const EXIT_CODES =
-  "Exit codes: 0 done, 1 a target was missed, 2 unknown option or value or an unusable folder, 3 this machine, 130 interrupted.";
+  "Exit codes: 0 done, 1 a target was missed or a check failed, 2 unknown option or value or an unusable folder, 3 this machine, 130 interrupted.";
 
 /** Runs the command with arguments (without the program's name) and returns its exit code. Never throws. */
-export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
-  let code: ExitCode = EXIT.ok;
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  let code: number = EXIT.ok;
   const program = buildProgram(io, async (run) => {
     code = await run();
   });
@@ -26,7 +27,7 @@ export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
   }
 }
 
-type Runner = (run: () => Promise<ExitCode>) => Promise<void>;
+type Runner = (run: () => Promise<number>) => Promise<void>;
 
 function buildProgram(io: Io, runner: Runner): Command {
   const program = new Command("banach")
@@ -34,13 +35,16 @@ function buildProgram(io: Io, runner: Runner): Command {
     .addHelpText("after", `\n${EXIT_CODES}`);
   prepare(program, io);
 
-  const start = program.command("start").description("train parity in a minute or so, and show what was learnt");
+  const start = program
+    .command("start")
+    .description("train a first model, and show what was learnt: parity, in seconds");
   prepare(start, io)
+    .option("--quick", "the run that takes seconds: parity, which is what start does without it too")
     .option("--out <folder>", "folder of the run (default: runs/ and the time)")
     .option("--seed <n>", "of all random numbers", integer, 0)
-    .addOption(new Option("--backend <name>", "where it runs").choices(backendNames).default("reference"))
     .option("--json", "write results as JSON lines")
     .action(() => runner(() => startCommand(io, start)));
+  addBackendOptions(start, "the first that starts of wasm, reference");
 
   const train = program.command("train").description("train a model on a task, or go on with a run");
   addTrainOptions(prepare(train, io)).action(() => runner(() => trainCommand(io, train)));
@@ -54,9 +58,17 @@ function buildProgram(io: Io, runner: Runner): Command {
     .option("--max-steps <n>", "iterations of the solver, at most", positiveInteger)
     .option("--batch <n>", "sequences per batch", positiveInteger, 128)
     .option("--batches <n>", "batches per length", positiveInteger, 2)
-    .addOption(new Option("--backend <name>", "where it runs (default: as in training)").choices(backendNames))
     .option("--json", "write results as JSON lines")
     .action((folder: string) => runner(() => evalCommand(io, folder, evaluation)));
+  addBackendOptions(evaluation, "as in training");
+
+  const doctor = program
+    .command("doctor")
+    .description("what this machine offers, which backends start, and which is used");
+  prepare(doctor, io)
+    .option("--json", "write the findings as a JSON line")
+    .action(() => runner(() => doctorCommand(io, doctor)));
+  addBackendOptions(doctor, "the first that starts of wasm, reference");
   return program;
 }
 

@@ -1,25 +1,25 @@
 /** `banach train`: a new run, or one that goes on. */
-import type { Device } from "@banach/autograd";
 import type { Command } from "commander";
 import { UsageError } from "../errors.ts";
 import { buildRun } from "../models/build.ts";
-import { createRun, openRun, type RunConfig } from "../run/index.ts";
+import { createRun, openRun, type RunPlan } from "../run/index.ts";
 import { initialState, type TrainResult } from "../train/index.ts";
-import { findBackend } from "./backends.ts";
+import { type BackendFlags, noteChange, openBackend, preferred, restartFor } from "./backends.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { formatPercent, timestamp } from "./format.ts";
 import { interruptible } from "./interrupt.ts";
 import type { Io } from "./io.ts";
 import { type Reporter, reporter } from "./reporter.ts";
 import { accuracyAt, evaluateRun, evaluationTable, fullLengthOf, type SessionOptions, trainRun } from "./session.ts";
-import { configOf, RESUME_OPTIONS, targetOf, type TrainFlags } from "./train-options.ts";
+import { planOf, RESUME_OPTIONS, targetOf, type TrainFlags } from "./train-options.ts";
 
-export async function trainCommand(io: Io, command: Command): Promise<ExitCode> {
+export async function trainCommand(io: Io, command: Command): Promise<number> {
   const flags = command.opts<TrainFlags>();
   const report = reporter(io, flags.json === true);
   if (flags.resume !== undefined) return resume(io, command, flags, flags.resume, report);
-  return startRun(io, configOf(flags), {
+  return startRun(io, planOf(flags), {
     report,
+    flags,
     path: flags.out ?? `runs/train-${timestamp()}`,
     finish: finishTraining,
   });
@@ -30,15 +30,22 @@ export type Finish = (options: SessionOptions) => Promise<ExitCode>;
 
 export interface StartOptions {
   readonly report: Reporter;
+  readonly flags: BackendFlags;
   readonly path: string;
   readonly finish: Finish;
 }
 
 /** Makes the folder of a run and trains it. */
-export async function startRun(io: Io, config: RunConfig, { report, path, finish }: StartOptions): Promise<ExitCode> {
-  const parts = buildRun(config);
-  const state = initialState({ ...parts, seed: config.seed });
-  await using device = await findBackend(config.backend)();
+export async function startRun(io: Io, plan: RunPlan, options: StartOptions): Promise<number> {
+  const { report, path, finish } = options;
+  const backends = preferred(options.flags);
+  const restarted = restartFor(backends, io);
+  if (restarted !== null) return restarted;
+  const parts = buildRun(plan);
+  const state = initialState({ ...parts, seed: plan.seed });
+  const opened = await openBackend(backends, report);
+  await using device = opened.device;
+  const config = { ...plan, ...opened.record };
   const run = await createRun(path, config, state);
   report.event({ type: "run", folder: path, config });
   report.note(`${parts.task.name}: ${parts.task.description}`);
@@ -46,26 +53,34 @@ export async function startRun(io: Io, config: RunConfig, { report, path, finish
   return await trainAndFinish(io, { run, parts, state, device, report }, finish);
 }
 
-async function resume(io: Io, command: Command, flags: TrainFlags, path: string, report: Reporter): Promise<ExitCode> {
+async function resume(io: Io, command: Command, flags: TrainFlags, path: string, report: Reporter): Promise<number> {
   requireResumable(command);
   const given = (name: string): boolean => command.getOptionValueSource(name) === "cli";
-  const opened = await openRun(path);
+  const folder = await openRun(path);
+  const before = folder.config;
+  const backends = preferred(flags, before);
+  const restarted = restartFor(backends, io);
+  if (restarted !== null) return restarted;
   // Read before anything is changed: a checkpoint that is refused leaves the folder as it was.
-  const state = await opened.load(initialState({ ...buildRun(opened.config), seed: opened.config.seed }));
-  const run = await opened.reconfigure({
+  const state = await folder.load(initialState({ ...buildRun(before), seed: before.seed }));
+  const opened = await openBackend(backends, report);
+  await using device = opened.device;
+  const run = await folder.reconfigure({
+    ...opened.record,
     ...(given("steps") ? { steps: flags.steps } : {}),
-    ...(given("backend") ? { backend: flags.backend } : {}),
     ...(flags.target === undefined ? {} : { target: targetOf(flags) }),
     ...(flags.timeLimit === undefined ? {} : { timeLimit: flags.timeLimit }),
   });
   const parts = buildRun(run.config);
   const { step } = state.counters;
-  await using device: Device = await findBackend(run.config.backend)();
   await run.rewind(step);
-  const line = { type: "resume", step, steps: run.config.steps } as const;
+  const line = { type: "resume", step, steps: run.config.steps, backend: device.name } as const;
   await run.append(line);
   report.event(line);
-  report.note(`${parts.task.name}: going on with ${path} at step ${step} of ${run.config.steps}`);
+  report.note(
+    `${parts.task.name}: going on with ${path} at step ${step} of ${run.config.steps}, backend ${device.name}`,
+  );
+  noteChange(before, run.config, report);
   return await trainAndFinish(io, { run, parts, state, device, report }, finishTraining);
 }
 

@@ -1,12 +1,12 @@
-/** The options of `banach train`, and the configuration that they make. */
+/** The options of `banach train`, and the plan of a run that they make. */
 import { type Command, Option } from "commander";
-import { CONFIG_VERSION, type LengthsConfig, type RunConfig } from "../run/index.ts";
+import { CONFIG_VERSION, type LengthsConfig, type RunPlan } from "../run/index.ts";
 import { findTask, resolveOptions, taskDefinitions } from "../tasks/index.ts";
-import { backendNames } from "./backends.ts";
+import { addBackendOptions, type BackendFlags } from "./backends.ts";
 import { integer, nonNegative, positive, positiveInteger, share } from "./options.ts";
 
 /** As commander hands them over; options of tasks are texts besides. */
-export interface TrainFlags {
+export interface TrainFlags extends BackendFlags {
   readonly task: string;
   readonly length: number;
   readonly minLength: number;
@@ -28,7 +28,6 @@ export interface TrainFlags {
   readonly maxSteps: number;
   readonly adjoint?: "through-time" | "truncated";
   readonly seed: number;
-  readonly backend: string;
   readonly target?: number;
   readonly targetBatches: number;
   readonly timeLimit?: number;
@@ -45,6 +44,7 @@ export const RESUME_OPTIONS: readonly string[] = [
   "targetBatches",
   "timeLimit",
   "backend",
+  "relaxed",
   "json",
 ];
 
@@ -61,7 +61,7 @@ export function addTrainOptions(command: Command): Command {
       command.option(`--${name} <value>`, `${task.name}: ${description}${listed} (default: "${fallback}")`);
     }
   }
-  return command
+  command
     .option("--length <n>", "full length of the sequences", positiveInteger, 16)
     .option("--min-length <n>", "shortest length, of schedules that vary it", positiveInteger, 2)
     .addOption(choice("--length-schedule <name>", "lengths of batches", ["uniform", "fixed", "curriculum"], "uniform"))
@@ -83,8 +83,9 @@ export function addTrainOptions(command: Command): Command {
     .addOption(
       choice("--adjoint <name>", "gradient of fixed points (default: the solver's)", ["through-time", "truncated"]),
     )
-    .option("--seed <n>", "of all random numbers", integer, 0)
-    .addOption(choice("--backend <name>", "where programs run", backendNames, "reference"))
+    .option("--seed <n>", "of all random numbers", integer, 0);
+  addBackendOptions(command, "the first that starts of wasm, reference; with --resume as before");
+  return command
     .option("--target <accuracy>", "stop when it holds at full length; if it is missed, end with 1", share)
     .option("--target-batches <n>", "batches of full length in a row that have to reach the target", positiveInteger, 3)
     .option("--time-limit <seconds>", "stop training after so long", positive)
@@ -94,7 +95,7 @@ export function addTrainOptions(command: Command): Command {
 }
 
 /** Throws UnknownNameError for a task, or an option of one, that is not known. */
-export function configOf(flags: TrainFlags): RunConfig {
+export function planOf(flags: TrainFlags): RunPlan {
   const task = findTask(flags.task);
   return {
     version: CONFIG_VERSION,
@@ -118,14 +119,13 @@ export function configOf(flags: TrainFlags): RunConfig {
     batch: flags.batch,
     steps: flags.steps,
     seed: flags.seed,
-    backend: flags.backend,
     target: targetOf(flags),
     timeLimit: flags.timeLimit ?? null,
   };
 }
 
 /** The target accuracy with its number of batches. */
-export function targetOf({ target, targetBatches }: TrainFlags): RunConfig["target"] {
+export function targetOf({ target, targetBatches }: TrainFlags): RunPlan["target"] {
   return target === undefined ? null : { accuracy: target, batches: targetBatches };
 }
 

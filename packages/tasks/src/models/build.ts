@@ -10,7 +10,7 @@ import {
   throughTime,
   truncated,
 } from "@banach/fprnn";
-import type { LengthsConfig, ModelConfig, OptimizerConfig, RunConfig } from "../run/config.ts";
+import type { LengthsConfig, ModelConfig, OptimizerConfig, RunPlan } from "../run/config.ts";
 import { findTask, type Task } from "../tasks/index.ts";
 import { curriculum, fixed, type LengthSchedule, type SequenceModel, uniform } from "../train/index.ts";
 
@@ -23,7 +23,7 @@ export interface RunParts {
 }
 
 /** Throws ArgumentError (UnknownNameError for names) for values that fit their types and yet cannot be built. */
-export function buildRun(config: RunConfig): RunParts {
+export function buildRun(config: RunPlan): RunParts {
   const task = buildTask(config);
   return {
     task,
@@ -33,7 +33,7 @@ export function buildRun(config: RunConfig): RunParts {
   };
 }
 
-export function buildTask(config: RunConfig): Task {
+export function buildTask(config: RunPlan): Task {
   return findTask(config.task.name).create(config.task.options);
 }
 

@@ -29,7 +29,16 @@ export interface OptimizerConfig {
   readonly clip: number | null;
 }
 
-export interface RunConfig {
+/** Where a run's programs run. */
+export interface BackendRecord {
+  /** A name that --backend takes. */
+  readonly backend: string;
+  /** With relaxed SIMD: results may differ in rounding from those without, and between machines. */
+  readonly relaxed: boolean;
+}
+
+/** A configuration but for where it runs, which is known once a backend has started. */
+export interface RunPlan {
   readonly version: typeof CONFIG_VERSION;
   readonly task: { readonly name: string; readonly options: Readonly<Record<string, string>> };
   readonly lengths: LengthsConfig;
@@ -38,12 +47,13 @@ export interface RunConfig {
   readonly batch: number;
   readonly steps: number;
   readonly seed: number;
-  readonly backend: string;
   /** Training ends early at this token accuracy over so many batches of full length in a row; null trains all steps. */
   readonly target: { readonly accuracy: number; readonly batches: number } | null;
   /** Seconds; null is no limit. */
   readonly timeLimit: number | null;
 }
+
+export interface RunConfig extends RunPlan, BackendRecord {}
 
 const size = z.int().positive();
 
@@ -86,6 +96,7 @@ const configSchema: z.ZodType<RunConfig> = z.strictObject({
   steps: z.int().nonnegative(),
   seed: z.int(),
   backend: z.string(),
+  relaxed: z.boolean(),
   target: z.strictObject({ accuracy: z.number().gt(0).lte(1), batches: size }).nullable(),
   timeLimit: z.number().positive().nullable(),
 });

@@ -1,12 +1,14 @@
 /** Run folders: what a training run leaves behind, and how it is read again. */
 export { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 export {
+  type BackendRecord,
   CONFIG_VERSION,
   type LengthsConfig,
   type ModelConfig,
   type OptimizerConfig,
   parseConfig,
   type RunConfig,
+  type RunPlan,
 } from "./config.ts";
 export type { EvaluationLine, MetricsLine, ResumeLine, StepLine, StopLine } from "./metrics.ts";
 export { readSafetensors } from "./read-safetensors.ts";

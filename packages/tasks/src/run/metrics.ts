@@ -24,6 +24,8 @@ export interface ResumeLine {
   readonly step: number;
   /** Steps in all, from here on. */
   readonly steps: number;
+  /** As the device calls itself. */
+  readonly backend: string;
 }
 
 export interface StopLine {

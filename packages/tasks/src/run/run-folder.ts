@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { CheckpointError } from "@banach/autograd";
 import type { TrainState } from "../train/index.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
-import { formatConfig, parseConfig, type RunConfig } from "./config.ts";
+import { type BackendRecord, formatConfig, parseConfig, type RunConfig } from "./config.ts";
 import { errorCode, writeAtomically } from "./files.ts";
 import { formatMetrics, linesUpTo, type MetricsLine } from "./metrics.ts";
 
@@ -24,8 +24,10 @@ export interface RunFolder {
   load(like: TrainState): Promise<TrainState>;
   /** Drops the metrics of steps after this one, which are about to be made again. */
   rewind(step: number): Promise<void>;
-  /** The same folder with another number of steps, target or time limit written to its config.json. */
-  reconfigure(changes: Partial<Pick<RunConfig, "steps" | "target" | "timeLimit" | "backend">>): Promise<RunFolder>;
+  /** The same folder with another number of steps, target, time limit or backend written to its config.json. */
+  reconfigure(
+    changes: Partial<Pick<RunConfig, "steps" | "target" | "timeLimit" | keyof BackendRecord>>,
+  ): Promise<RunFolder>;
 }
 
 /**

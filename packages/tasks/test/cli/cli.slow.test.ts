@@ -38,35 +38,73 @@ function run(args: readonly string[], onStdout?: (child: ChildProcess, text: str
 }
 
 test("start learns parity at every length, and says where its run is", { timeout: 300_000 }, async () => {
-  const { code, stdout, stderr, seconds } = await run(["start", "--json"]);
+  const { code, stdout, stderr, seconds } = await run(["start", "--quick", "--json"]);
   expect(stderr).not.toContain("error");
   expect(code).toBe(0);
-  expect(seconds).toBeLessThan(240);
+  // A third of this, or less, where nothing else runs.
+  expect(seconds).toBeLessThan(60);
   const lines = jsonLines(stdout);
   const rows = lines.filter(({ type }) => type === "evaluation");
   expect(rows.map(({ length }) => length)).toEqual([16, 16, 32, 32, 48, 48, 64, 64]);
   for (const row of rows) expect(row["tokenAccuracy"]).toBeGreaterThan(0.99);
-  expect(lines[0]).toMatchObject({ type: "run", folder: expect.stringMatching(/^runs\/start-\d{8}-\d{6}$/) });
+  expect(lines[0]).toMatchObject({
+    type: "run",
+    config: { backend: "wasm" },
+    folder: expect.stringMatching(/^runs\/start-\d{8}-\d{6}$/),
+  });
   const metrics = await readFile(join(folder, String(lines[0]!["folder"]), "metrics.jsonl"), "utf8");
   expect(jsonLines(metrics)).toEqual(lines.slice(1));
 });
 
 const long = ["train", "--batch", "4", "--d-model", "4", "--length", "3", "--steps", "100000", "--json"];
 
-test("Ctrl-C saves and ends with 130, and the run goes on", { timeout: 60_000 }, async () => {
-  let sent = false;
-  const interrupted = await run([...long, "--out", "cut"], (child, text) => {
-    if (sent || !text.includes('"step":5,')) return;
-    sent = true;
-    child.kill("SIGINT");
+/** --relaxed runs in a second process on Node 20: streams, signals and exit codes have to pass through the first. */
+const ways: readonly (readonly [string, readonly string[]])[] = [
+  ["", []],
+  ["-relaxed", ["--relaxed"]],
+];
+
+test.each(ways)(
+  "Ctrl-C saves and ends with 130, and the run goes on: cut%s",
+  { timeout: 60_000 },
+  async (name, args) => {
+    const out = `cut${name}`;
+    let sent = false;
+    const interrupted = await run([...long, ...args, "--out", out], (child, text) => {
+      if (sent || !text.includes('"step":5,')) return;
+      sent = true;
+      child.kill("SIGINT");
+    });
+    expect(interrupted.code).toBe(130);
+    expect(interrupted.stderr).toContain(`--resume ${out}`);
+    const last = jsonLines(interrupted.stdout).at(-1);
+    expect(last).toMatchObject({ type: "stop", reason: "interrupted" });
+    const resumed = await run(["train", "--resume", out, "--steps", String(Number(last!["step"]) + 2), "--json"]);
+    expect(resumed.code).toBe(0);
+    const backend = args.length === 0 ? "wasm" : "wasm (relaxed SIMD)";
+    expect(jsonLines(resumed.stdout)[0]).toMatchObject({ type: "resume", step: last!["step"], backend });
+  },
+);
+
+test("a process that was started anew with a flag ends with the one that was killed", { timeout: 60_000 }, async () => {
+  let killed = false;
+  // Its streams are closed when both processes are gone.
+  const { code } = await run([...long, "--relaxed", "--out", "orphan"], (child, text) => {
+    if (killed || !text.includes('"step":5,')) return;
+    killed = true;
+    child.kill("SIGKILL");
   });
-  expect(interrupted.code).toBe(130);
-  expect(interrupted.stderr).toContain("--resume cut");
-  const last = jsonLines(interrupted.stdout).at(-1);
-  expect(last).toMatchObject({ type: "stop", reason: "interrupted" });
-  const resumed = await run(["train", "--resume", "cut", "--steps", String(Number(last!["step"]) + 2), "--json"]);
-  expect(resumed.code).toBe(0);
-  expect(jsonLines(resumed.stdout)[0]).toMatchObject({ type: "resume", step: last!["step"] });
+  expect([code, killed]).toEqual([null, true]);
+});
+
+test("doctor --relaxed tests relaxed SIMD and would use it", { timeout: 60_000 }, async () => {
+  const { code, stdout, stderr } = await run(["doctor", "--relaxed"]);
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(stdout).toMatch(/relaxed SIMD {2}yes\n/);
+  expect(stdout).toMatch(/wasm --relaxed {2}starts, .*, right within /);
+  expect(stdout).toContain("used          wasm --relaxed: the options ask for it");
+  const refused = await run(["train", "--relaxed", "--group", "Q8"]);
+  expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining("unknown group 'Q8'")]);
 });
 
 test("a run killed at any time leaves a folder that goes on", { timeout: 60_000 }, async () => {

@@ -19,14 +19,16 @@ describe("usage errors end with 2 and say what is valid", () => {
     [["train", "--group", "Q8"], "unknown group 'Q8'; valid: Z<n> with n from 2 to 1000, S3, S4, S5, A4, A5"],
     [["train", "--score", "some"], "unknown score 'some'; valid: group, all"],
     [["train", "--solver", "magic"], "Allowed choices are sequential, picard"],
-    [["train", "--backend", "abacus"], "Allowed choices are reference"],
+    [["train", "--backend", "abacus"], "Allowed choices are wasm, reference"],
+    [["train", "--relaxed", "--backend", "reference"], "backend reference has no relaxed SIMD"],
+    [["doctor", "--relaxed", "--backend", "reference"], "backend reference has no relaxed SIMD"],
     [["train", "--batch", "many"], "Expected a positive integer"],
     [["train", "--target", "1.5"], "Expected a number above 0 and up to 1"],
     [["train", "--learning", "1"], "valid: --task, --group, --score, --length"],
     [["train", "extra"], "too many arguments"],
     [["train", "--length", "3", "--min-length", "4"], "1 <= from <= to, got 4 and 3"],
     [["train", "--solver", "picard", "--adjoint", "through-time"], "use adjoint truncated"],
-    [["dance"], "valid: start, train, eval"],
+    [["dance"], "valid: start, train, eval, doctor"],
     [["eval"], "missing required argument 'folder'"],
     [["eval", "x", "--lengths", "1,zwei"], "Expected positive integers with commas"],
     [["eval", "/nowhere/at/all"], "/nowhere/at/all is not a run folder: it does not exist"],
@@ -41,7 +43,7 @@ describe("usage errors end with 2 and say what is valid", () => {
 test("help and its exit code", async () => {
   const help = await banach(["--help"]);
   expect(help.code).toBe(0);
-  expect(help.stdout).toContain("Exit codes: 0 done, 1 a target was missed, 2 unknown option");
+  expect(help.stdout).toContain("Exit codes: 0 done, 1 a target was missed or a check failed, 2 unknown option");
   expect((await banach(["train", "--help"])).stdout).toContain("--group <value>");
 });
 
@@ -51,7 +53,7 @@ test("an error with --json is an object on stdout too", async () => {
   expect(jsonLines(stdout)).toMatchObject([{ type: "error", exitCode: 2 }]);
 });
 
-test("a run is trained, refused a second time, evaluated and resumed", async () => {
+test("a run is trained, refused a second time, evaluated and resumed", { timeout: 30_000 }, async () => {
   const run = join(folder, "run");
   const trained = await banach(["train", ...tiny, "--out", run]);
   expect(trained.code).toBe(0);

@@ -15,10 +15,12 @@ export interface WorldOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Called at each write to either stream; `interrupt` is Ctrl-C. */
   readonly onWrite?: (text: string, interrupt: () => void) => void;
+  /** By default a new process would not help. */
+  readonly restart?: Io["restart"];
 }
 
 export async function banach(args: readonly string[], options: WorldOptions = {}): Promise<Outcome> {
-  const { isTTY = false, env = {}, onWrite } = options;
+  const { isTTY = false, env = {}, onWrite, restart = () => null } = options;
   const handlers = new Set<() => void>();
   const text = { stdout: "", stderr: "" };
   const exits: number[] = [];
@@ -43,6 +45,7 @@ export async function banach(args: readonly string[], options: WorldOptions = {}
       return () => handlers.delete(handler);
     },
     exit: (exit) => exits.push(exit),
+    restart,
   });
   return { code, ...text, exits };
 }

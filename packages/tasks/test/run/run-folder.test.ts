@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CheckpointError, type HostTensor, optim, treeLeaves } from "@banach/autograd";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { presetConfig } from "../../src/cli/start-command.ts";
+import { parityPlan } from "../../src/cli/parity-story.ts";
 import { buildRun } from "../../src/models/build.ts";
 import { parseConfig } from "../../src/run/config.ts";
 import { createRun, decodeCheckpoint, encodeCheckpoint, openRun } from "../../src/run/index.ts";
@@ -11,7 +11,7 @@ import { linesUpTo } from "../../src/run/metrics.ts";
 import { initialState, type TrainState, uniform } from "../../src/train/index.ts";
 import { phaseModel } from "../stand-in.ts";
 
-const config = presetConfig({ seed: 1, backend: "reference" });
+const config = { ...parityPlan(1), backend: "reference", relaxed: false };
 
 function stateOf(seed = 0, features = 4, optimizer: optim.Optimizer = optim.adamw({ learningRate: 0.1 })): TrainState {
   return initialState({ model: phaseModel(8, features), optimizer, lengths: uniform(1, 4), seed });
@@ -63,12 +63,14 @@ describe("run folders", () => {
 
   test("a run is made, opened and read again", async () => {
     const run = await createRun(path(), config, stateOf(3));
-    await run.append({ type: "resume", step: 0, steps: 5 });
+    await run.append({ type: "resume", step: 0, steps: 5, backend: "wasm" });
     expect((await readdir(path())).sort()).toEqual(["checkpoint.safetensors", "config.json", "metrics.jsonl"]);
     const opened = await openRun(path());
     expect(opened.config).toEqual(config);
     expect(numbers((await opened.load(stateOf())).params)).toEqual(numbers(stateOf(3).params));
-    expect(await readFile(join(path(), "metrics.jsonl"), "utf8")).toBe('{"type":"resume","step":0,"steps":5}\n');
+    expect(await readFile(join(path(), "metrics.jsonl"), "utf8")).toBe(
+      '{"type":"resume","step":0,"steps":5,"backend":"wasm"}\n',
+    );
   });
 
   test("saving replaces the checkpoint and leaves nothing else, even next to a half-written one", async () => {

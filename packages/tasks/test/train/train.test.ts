@@ -1,5 +1,5 @@
 import { array, type HostTensor, mul, optim, treeLeaves } from "@banach/autograd";
-import { findBackend } from "../../src/cli/backends.ts";
+import { backendNames, findBackend } from "../../src/cli/backends.ts";
 import { expect, test } from "vitest";
 import { parseGroup } from "../../src/groups/index.ts";
 import { wordProblem } from "../../src/tasks/index.ts";
@@ -47,12 +47,19 @@ test("10 and 10 steps are 20 steps, bit for bit", async () => {
   expect(numbers(rest.result.state.optimizer)).toEqual(numbers(whole.result.state.optimizer));
 });
 
-test("training keeps the number of live buffers, and leaves none", async () => {
-  await using device = await findBackend("reference")();
-  const live = new Set<number>();
-  await run({ device, steps: 8, onStep: () => void live.add(device.memory().liveBuffers) });
+test.each(backendNames)("training on %s keeps the same live buffers and bytes, and leaves none", async (backend) => {
+  await using device = await findBackend(backend)();
+  const live = new Set<string>();
+  await run({
+    device,
+    steps: 8,
+    onStep: () => {
+      const { liveBuffers, liveBytes } = device.memory();
+      live.add(`${liveBuffers} buffers, ${liveBytes} bytes`);
+    },
+  });
   expect(live.size).toBe(1);
-  expect(device.memory().liveBuffers).toBe(0);
+  expect(device.memory()).toMatchObject({ liveBuffers: 0, liveBytes: 0 });
 });
 
 test("one program per length", async () => {

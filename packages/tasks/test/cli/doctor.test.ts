@@ -1,0 +1,68 @@
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { compareSmokeTests, type SmokeTest } from "../../src/cli/smoke-test.ts";
+import { banach, jsonLines } from "./world.ts";
+
+afterEach(() => vi.unstubAllGlobals());
+
+test("doctor says what there is, what starts, and what would be used", async () => {
+  const { code, stdout, stderr } = await banach(["doctor"]);
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(stdout).toContain(`Node          ${process.version}, ${process.platform} ${process.arch}\n`);
+  expect(stdout).toMatch(/memory {8}\d+(\.\d)? [MG]iB\n/);
+  expect(stdout).toMatch(/WebAssembly {3}SIMD yes, threads yes, shared memory yes\nrelaxed SIMD {2}/);
+  expect(stdout).toMatch(/wasm +starts, arrays up to 4.0 GiB; 3 training steps in [\d.]+ s, right within /);
+  expect(stdout).toMatch(/reference +starts, .*; 3 training steps in [\d.]+ s\n/);
+  expect(stdout).toContain("used          wasm: the fastest, and it starts");
+});
+
+test("doctor --json is one line with the same", async () => {
+  const { code, stdout } = await banach(["doctor", "--json"]);
+  expect(code).toBe(0);
+  expect(jsonLines(stdout)).toMatchObject([
+    {
+      type: "doctor",
+      machine: { node: process.version, webAssembly: { simd: true, threads: true } },
+      backends: [
+        { name: "wasm", refused: null, agrees: true, test: { steps: 3 } },
+        { name: "wasm --relaxed" },
+        { name: "reference", refused: null, agrees: true, difference: 0 },
+      ],
+      used: "wasm",
+      exitCode: 0,
+    },
+  ]);
+});
+
+test("where wasm does not start, doctor says why and what is used instead", async () => {
+  vi.stubGlobal("WebAssembly", undefined);
+  const { code, stdout } = await banach(["doctor"]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/wasm +does not start: wasm: there is no WebAssembly/);
+  expect(stdout).toContain("used          reference: wasm does not start");
+  const asked = await banach(["doctor", "--backend", "wasm"]);
+  expect(asked.code).toBe(3);
+  expect(asked.stdout).toContain("used          none: wasm does not start");
+});
+
+test("a backend that computes something else ends with 1", async () => {
+  // The reference takes its exponentials from here; wasm has its own.
+  const exp = vi.spyOn(Math, "exp").mockImplementation((x) => 1.01 * Math.E ** x);
+  const { code, stdout } = await banach(["doctor"]);
+  exp.mockRestore();
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/wasm +starts, .* WRONG: off the reference by \d/);
+});
+
+describe("figures", () => {
+  const of = (...figures: readonly number[]): SmokeTest => ({ steps: figures.length, figures, seconds: 1 });
+  test.each([
+    [of(1, -2), of(1, -2), true],
+    [of(1, 2 + 1e-5), of(1, 2), true],
+    [of(1, 2.001), of(1, 2), false],
+    [of(1, Number.NaN), of(1, 2), false],
+    [of(Number.NaN, 2), of(1, 2), false],
+    [of(1), of(1, 2), false],
+  ])("%j against %j", (actual, expected, agrees) => {
+    expect(compareSmokeTests(actual, expected).agrees).toBe(agrees);
+  });
+});
