@@ -2,13 +2,15 @@
 import { BackendUnavailableError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import { printGraph } from "../ir/print.ts";
-import type { Backend, BackendLostInfo, Buffer, Executable, MemoryStats } from "../runtime/backend.ts";
+import type { Backend, BackendLostInfo, Buffer, Executable, MemoryStats, RunReport } from "../runtime/backend.ts";
 import { type ArrayOwner, DeviceArray } from "../runtime/device-array.ts";
 import type { HostTensor } from "../runtime/host-tensor.ts";
 import { type Leak, LeakTracker } from "../runtime/leaks.ts";
 import { flatten, type MapTree, unflatten } from "../trace/tree.ts";
+import { type ArrayLike, type Concrete, flattenArguments } from "./arguments.ts";
 import { jit, type Jitted, type Resident } from "./jit.ts";
-import { type ArrayLike, type Concrete, flattenArguments } from "./make-graph.ts";
+import type { Program, Upload } from "./program.ts";
+import { Uploads } from "./uploads.ts";
 
 export interface CompileRequest {
   readonly donate: readonly number[];
@@ -22,6 +24,9 @@ export class Device implements AsyncDisposable {
   private readonly jitted = new WeakMap<object, unknown>();
   private readonly tracker = new LeakTracker();
   private readonly owner: ArrayOwner;
+  private readonly uploads: Uploads;
+  /** Resolves when the last run that waits for its program has been started; null when none waits. */
+  private turn: Promise<void> | null = null;
 
   constructor(backend: Backend) {
     this.backend = backend;
@@ -31,6 +36,7 @@ export class Device implements AsyncDisposable {
         this.tracker.forget(array);
       },
     };
+    this.uploads = new Uploads((tensor) => new DeviceArray(this.owner, this.write(tensor)));
   }
 
   get name(): string {
@@ -44,7 +50,8 @@ export class Device implements AsyncDisposable {
 
   /**
    * Traces f, compiles it (once per function and argument types) and runs it: `jit` for scripts. f must be pure, and
-   * pass the same function object to profit from the cache. Results are owned by the caller.
+   * pass the same function object to profit from the cache. Arguments are read during the call; results are owned by
+   * the caller. Throws TraceError inside a traced function.
    */
   run<A extends readonly unknown[], R>(f: (...args: A) => R, ...args: Concrete<A>): Promise<Resident<R>> {
     const known = this.jitted.get(f) as Jitted<A, R> | undefined;
@@ -53,14 +60,32 @@ export class Device implements AsyncDisposable {
     return compiled(...args);
   }
 
-  /** Copies a tree of host data to the device. */
+  /**
+   * Copies a tree of host data to the device; arrays that are there already stay as they are. Throws
+   * BackendUnavailableError, naming the place, for an array of another device, and OutOfMemoryError; then nothing was
+   * copied.
+   */
   put<T>(tree: T): MapTree<T, ArrayLike, DeviceArray> {
-    const { leaves, def } = flattenArguments([tree]);
-    const arrays = leaves.map(({ value, name }) =>
-      value instanceof DeviceArray ? value : this.adopt(this.write(value), `put, ${name}`),
-    );
-    const [moved] = unflatten(def, arrays) as [MapTree<T, ArrayLike, DeviceArray>];
-    return moved;
+    const { values, nameOf, def } = flattenArguments([tree]);
+    const made: DeviceArray[] = [];
+    try {
+      const arrays = values.map((value, i) => {
+        if (!(value instanceof DeviceArray)) {
+          const array = this.adopt(this.write(value), `put, ${nameOf(i)}`);
+          made.push(array);
+          return array;
+        }
+        if (value.backend === this.backend) return value;
+        throw new BackendUnavailableError(
+          `put: ${nameOf(i)} lives on another device (${value.backend.name}); put what its read() resolves to`,
+        );
+      });
+      const [moved] = unflatten(def, arrays) as [MapTree<T, ArrayLike, DeviceArray>];
+      return moved;
+    } catch (error) {
+      for (const array of made) array.dispose();
+      throw error;
+    }
   }
 
   /** Copies a tree of device arrays to the host. Waits for pending work; the arrays stay. */
@@ -90,8 +115,13 @@ export class Device implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.backend[Symbol.asyncDispose]();
+    const compiled = [...this.executables.values()];
     this.executables.clear();
+    // First the backend, so that runs which wait for their program learn that it is gone.
+    await this.backend[Symbol.asyncDispose]();
+    for (const result of await Promise.allSettled(compiled)) {
+      if (result.status === "fulfilled") result.value[Symbol.dispose]();
+    }
   }
 
   /** The executable of a graph, compiled on first use. The key is the whole text, so that two programs never collide. */
@@ -104,6 +134,39 @@ export class Device implements AsyncDisposable {
     // A failed compilation is not kept, so that the next call may try again.
     compiled.catch(() => this.executables.delete(key));
     return compiled;
+  }
+
+  /** Starts a run, after all that were asked for before it: at once, unless a program is still being compiled. */
+  launch(program: Program, buffers: readonly Buffer[]): Promise<RunReport> {
+    if (program.executable === null || this.turn !== null) return this.launchInTurn(program, buffers);
+    return program.executable.run(buffers);
+  }
+
+  private async launchInTurn(program: Program, buffers: readonly Buffer[]): Promise<RunReport> {
+    const before = this.turn;
+    let end: () => void = () => undefined;
+    const mine = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    this.turn = mine;
+    let running: Promise<RunReport>;
+    try {
+      await before;
+      running = (await program.compiled).run(buffers);
+    } finally {
+      if (this.turn === mine) this.turn = null;
+      end();
+    }
+    return running;
+  }
+
+  /** The copy of a host tensor that functions close over: one for all of them, given back with `releaseUpload`. */
+  upload(tensor: HostTensor): Upload {
+    return this.uploads.retain(tensor);
+  }
+
+  releaseUpload(upload: Upload): void {
+    this.uploads.release(upload);
   }
 
   /** Copies one host tensor to the backend. */

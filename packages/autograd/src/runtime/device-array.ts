@@ -11,13 +11,21 @@ export interface ArrayOwner {
   released(array: DeviceArray): void;
 }
 
+/** How an array stands to the outside. A claimed one is gone, too, unless the run that claimed it fails. */
+type Standing = "live" | "claimed" | "donated" | "disposed";
+
 /** A tensor on a device. Use `using`, `dispose()`, or donate it to a jitted function. */
 export class DeviceArray implements ConcreteArray, Disposable {
   readonly isConcreteArray = true as const;
   readonly type: TensorType;
   private readonly owner: ArrayOwner;
-  private buffer: Buffer | null;
-  private end = "";
+  private readonly buffer: Buffer;
+  private standing: Standing = "live";
+  /** The program that it was given to. */
+  private donee = "";
+  /** Calls that have yet to read the buffer; it is freed after the last of them. */
+  private holds = 0;
+  private disposeIfReturned = false;
 
   constructor(owner: ArrayOwner, buffer: Buffer) {
     this.type = buffer.type;
@@ -34,7 +42,7 @@ export class DeviceArray implements ConcreteArray, Disposable {
   }
 
   get isLive(): boolean {
-    return this.buffer !== null;
+    return this.standing === "live";
   }
 
   /** The backend it lives on. */
@@ -43,19 +51,61 @@ export class DeviceArray implements ConcreteArray, Disposable {
   }
 
   /**
-   * The buffer, for running programs. `use` names the argument in the error when the array is no longer live.
-   * Throws DisposedBufferError or DonatedBufferError.
+   * Throws DisposedBufferError or DonatedBufferError unless the array is live; `use` names what it was wanted for.
    */
-  borrow(use: string): Buffer {
-    if (this.buffer !== null) return this.buffer;
+  requireLive(use: string): void {
+    if (this.standing === "live") return;
     const what = `${use}: this ${formatType(this.type)} array was`;
-    if (this.end === "") throw new DisposedBufferError(`${what} disposed; dispose an array after its last use`);
-    throw new DonatedBufferError(`${what} donated to ${this.end}; use the array which that returned instead`);
+    if (this.standing === "disposed")
+      throw new DisposedBufferError(`${what} disposed; dispose an array after its last use`);
+    throw new DonatedBufferError(`${what} donated to ${this.donee}; use the array which that returned instead`);
+  }
+
+  /**
+   * The buffer of a live array, for a run that may start later: it outlives dispose() until as many calls of `letGo`.
+   * Programs use it; `requireLive` comes first.
+   */
+  hold(): Buffer {
+    this.holds++;
+    return this.buffer;
+  }
+
+  /** Ends one `hold`. */
+  letGo(): void {
+    this.holds--;
+    if (this.holds === 0 && this.standing === "disposed") this.buffer[Symbol.dispose]();
+  }
+
+  /**
+   * The buffer of a live array, for a run that takes it over: from here on the array counts as donated to `donee`, which
+   * errors mention. The run ends it with `settleClaim`.
+   */
+  claim(donee: string): Buffer {
+    this.standing = "claimed";
+    this.donee = donee;
+    return this.buffer;
+  }
+
+  /** Ends a claim: the program owns the buffer; or, where it took nothing, the array is as it was. */
+  settleClaim(): void {
+    if (this.buffer.state === "donated") {
+      this.standing = "donated";
+      this.owner.released(this);
+      return;
+    }
+    this.standing = "live";
+    if (this.disposeIfReturned) this.dispose();
   }
 
   /** A copy on the host. Waits for pending work. */
   async read(): Promise<HostTensor> {
-    return hostTensor(this.type, await this.owner.backend.read(this.borrow("read")));
+    this.requireLive("read");
+    const buffer = this.hold();
+    try {
+      return hostTensor(this.type, await this.owner.backend.read(buffer));
+    } finally {
+      this.letGo();
+    }
   }
 
   /** The only element, as a number. Throws ShapeError unless there is exactly one. */
@@ -63,27 +113,17 @@ export class DeviceArray implements ConcreteArray, Disposable {
     return (await this.read()).item();
   }
 
-  /** Frees the memory. Harmless when it is gone already. */
+  /** Frees the memory, after the runs that were already asked for. Harmless when it is gone already. */
   dispose(): void {
-    const { buffer } = this;
-    if (buffer === null) return;
-    this.release();
-    buffer[Symbol.dispose]();
+    if (this.standing === "claimed") this.disposeIfReturned = true;
+    if (this.standing !== "live") return;
+    this.standing = "disposed";
+    this.owner.released(this);
+    if (this.holds === 0) this.buffer[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {
     this.dispose();
-  }
-
-  /** Gives the array up to a program, whose name later errors mention. The program now owns the buffer. */
-  donateTo(program: string): void {
-    this.end = program;
-    this.release();
-  }
-
-  private release(): void {
-    this.buffer = null;
-    this.owner.released(this);
   }
 
   toString(): string {

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { array } from "../../src/runtime/host-tensor.ts";
+import type { Tracer } from "../../src/trace/tracer.ts";
 
 /** A registry that can be told that an object is gone, in place of the garbage collector. */
 class FakeRegistry {
@@ -27,6 +28,24 @@ class FakeRegistry {
 }
 
 describe("the leak report", () => {
+  it("is silent on copies of what functions closed over, which go with their tensors", async () => {
+    vi.stubGlobal("FinalizationRegistry", FakeRegistry);
+    FakeRegistry.all = [];
+    try {
+      const { reference } = await import("../../src/reference/index.ts");
+      const { add } = await import("../../src/ops/index.ts");
+      const device = await reference();
+      const h = array([1, 2]);
+      (await device.run((x: Tracer) => add(x, h), 1)).dispose();
+      expect(device.memory().liveBuffers).toBe(1);
+      for (const registry of FakeRegistry.all) registry.collect();
+      expect(device.leaks()).toEqual([]);
+      expect(device.memory().liveBuffers).toBe(0);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+
   it("counts arrays that are dropped without dispose, and only those", async () => {
     vi.stubGlobal("FinalizationRegistry", FakeRegistry);
     try {
