@@ -28,6 +28,7 @@ export default defineConfig({
     projects: [
       ...packages.map((name) => project(name, `packages/${name}/test/**/*.test.ts`)),
       project("docs", "docs/**/*.test.ts"),
+      project("bench", "bench/test/**/*.test.ts"),
     ],
   },
 });

@@ -1,0 +1,63 @@
+/** Interleaved samples: one of each contestant, then again, so that what else the machine does hits all of them alike. */
+import type { Task } from "./framework.ts";
+
+export type Clock = "wall" | "cpu";
+
+export interface MeasureOptions {
+  /** "cpu" counts this process's time on all cores, and so not what other processes take. */
+  readonly clock: Clock;
+  /** Samples of each contestant at most; slow ones get fewer, at least `fewest`. */
+  readonly samples: number;
+  readonly fewest: number;
+  /** Milliseconds that a sample lasts at least; a task is repeated until then. */
+  readonly sampleTime: number;
+  /** Milliseconds that one contestant may take, about. */
+  readonly budget: number;
+}
+
+const wall = (): number => performance.now();
+const cpu = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
+/** Milliseconds a run, for each task the samples in order. */
+export async function interleave(tasks: readonly Task[], options: MeasureOptions): Promise<number[][]> {
+  const now = options.clock === "cpu" ? cpu : wall;
+  const plans: { task: Task; repeats: number; stride: number; samples: number[] }[] = [];
+  for (const task of tasks) {
+    await time(task, 1, now);
+    let repeats = 1;
+    let took = await time(task, repeats, now);
+    // Compilers replace code while it runs; the estimate is of what is left after that.
+    while (took * repeats < options.sampleTime && repeats < 2 ** 20) {
+      repeats *= 2;
+      took = await time(task, repeats, now);
+    }
+    const affordable = Math.max(options.fewest, Math.floor(options.budget / (took * repeats)));
+    const stride = Math.max(1, Math.ceil(options.samples / affordable));
+    plans.push({ task, repeats, stride, samples: [] });
+  }
+  for (let round = 0; round < options.samples; round++) {
+    for (const { task, repeats, stride, samples } of plans) {
+      if (round % stride === 0) samples.push(await time(task, repeats, now));
+    }
+  }
+  return plans.map(({ samples }) => samples);
+}
+
+async function time(task: Task, repeats: number, now: () => number): Promise<number> {
+  const before = now();
+  for (let i = 0; i < repeats; i++) {
+    const pending = task.run();
+    if (pending instanceof Promise) await pending;
+  }
+  return (now() - before) / repeats;
+}
+
+export function median(samples: readonly number[]): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const middle = sorted.length / 2;
+  const [low, high] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]];
+  return low === undefined || high === undefined ? Number.NaN : (low + high) / 2;
+}

@@ -1,0 +1,108 @@
+/** The suite of the WASM backend: one thread, base SIMD. */
+import { compileSamples } from "./compile.ts";
+import type { Entry } from "./suite.ts";
+import { bytesOf, flopsOf, type WorkOf } from "./work.ts";
+
+/** Groups of rows, by the name that --only takes. `tiny` has the same rows at sizes that take no time. */
+export function wasmSuite({ tiny }: { readonly tiny: boolean }): Readonly<Record<string, readonly Entry[]>> {
+  const [batch, time, channels] = tiny ? [2, 8, 16] : [32, 256, 256];
+  const recurrence = { kind: "recurrence", batch, time, channels } as const;
+  const scan = tiny ? { batch: 2, time: 8, channels: 8, state: 4 } : { batch: 32, time: 256, channels: 128, state: 16 };
+  const mlp = tiny ? { batch: 8, sizes: [8, 16, 8, 4] } : { batch: 512, sizes: [256, 512, 256, 60] };
+  const fpRnn = {
+    kind: "fp-rnn",
+    ...(tiny ? { batch: 2, time: 4, dModel: 4 } : { batch: 128, time: 16, dModel: 64 }),
+  } as const;
+  const steps = tiny ? 10 : 1000;
+  const silu = { kind: "silu", size: tiny ? 4096 : 2 ** 20 } as const;
+  const norm = { kind: "layer-norm", rows: tiny ? 8 : 8192, features: tiny ? 16 : 256 } as const;
+  const middle = tiny ? 16 : 256;
+  return {
+    gemm: [
+      ...(tiny ? [8, 12] : [64, 128, 256, 512, 1024]).map((size) => gemm({ kind: "gemm", size, transposed: "none" })),
+      gemm({ kind: "gemm", size: middle, transposed: "left" }),
+      gemm({ kind: "gemm", size: middle, transposed: "right" }),
+    ],
+    "batched-gemm": (tiny ? [4, 8] : [16, 64]).map((size) =>
+      gemm({ kind: "batched-gemm", batch: tiny ? 2 : 64, size }),
+    ),
+    elementwise: [
+      {
+        name: `silu(x)*y+z [${silu.size}]`,
+        unit: "ms",
+        work: silu,
+        ceiling: {
+          name: "max(memory.copy, exp and divide in L1)",
+          of: ({ copy, silu: inCache }) => [copy(bytesOf(silu)), inCache(silu.size)],
+        },
+      },
+    ],
+    "layer-norm": [
+      {
+        name: `layer norm [${norm.rows},${norm.features}]`,
+        unit: "ms",
+        work: norm,
+        ceiling: { name: "memory.copy", of: ({ copy }) => [copy(bytesOf(norm))] },
+      },
+    ],
+    recurrence: [
+      {
+        name: `recurrence [${batch},${time},${channels}]`,
+        unit: "ms",
+        work: recurrence,
+        ceiling: { name: "memory.copy", of: ({ copy }) => [copy(bytesOf(recurrence))] },
+      },
+      {
+        name: "recurrence forward + backward",
+        unit: "ms",
+        work: { ...recurrence, kind: "recurrence-gradient" },
+        // Forward reads a, b and writes h; backward reads a, h and the cotangent and writes both gradients.
+        ceiling: { name: "memory.copy", of: ({ copy }) => [copy((8 / 3) * bytesOf(recurrence))] },
+      },
+    ],
+    "selective-scan": [
+      {
+        name: `selective scan [${Object.values(scan).join(",")}]`,
+        unit: "ms",
+        work: { kind: "selective-scan", ...scan },
+        ceiling: { name: "a sum in the recurrence's place", of: () => [{ kind: "plain-sum", ...scan }] },
+      },
+    ],
+    mlp: [
+      {
+        name: `MLP ${mlp.sizes.join("-")} train step`,
+        unit: "ms",
+        work: { kind: "mlp", ...mlp },
+        ceiling: { name: "its GEMMs alone", of: () => [{ kind: "mlp-gemms", ...mlp }] },
+      },
+    ],
+    "fp-rnn": [{ name: `FP-RNN train step B${fpRnn.batch} T${fpRnn.time} d${fpRnn.dModel}`, unit: "ms", work: fpRnn }],
+    dispatch: [{ name: "dispatch of a tiny program", unit: "us", work: { kind: "tiny" } }],
+    while: [{ name: `while of ${steps}, per iteration`, unit: "us", work: { kind: "while", steps }, steps }],
+    compile: [
+      { name: "compile FP-RNN train step, cold", unit: "ms", samples: (n) => compileSamples(fpRnn, n, "cold") },
+      { name: "compile FP-RNN train step, second", unit: "ms", samples: (n) => compileSamples(fpRnn, n, "second") },
+    ],
+  };
+}
+
+function gemm(work: WorkOf<"gemm" | "batched-gemm">): Entry {
+  return {
+    name: nameOf(work),
+    unit: "GFLOP/s",
+    work,
+    ceiling: { name: "mul+add in registers", of: ({ mulAdd }) => [mulAdd(flopsOf(work))] },
+  };
+}
+
+function nameOf(work: WorkOf<"gemm" | "batched-gemm">): string {
+  if (work.kind === "batched-gemm") return `batched GEMM [${work.batch},${work.size},${work.size}]`;
+  switch (work.transposed) {
+    case "none":
+      return `GEMM ${work.size}`;
+    case "left":
+      return `GEMM ${work.size} A^T B`;
+    case "right":
+      return `GEMM ${work.size} A B^T`;
+  }
+}
