@@ -1,5 +1,6 @@
 /** A graph: typed single-assignment equations over primitives. Immutable once built; names exist only when printed. */
 import { DTypeError } from "../errors.ts";
+import { roundToHalf } from "./half.ts";
 import type { PrimitiveName, PrimitiveParams } from "./primitives.ts";
 import { type DType, formatType, type TensorType } from "./tensor-type.ts";
 
@@ -51,8 +52,9 @@ function roundTo(dtype: DType, value: number): number {
     case "float64":
       return value;
     case "float32":
-    case "float16":
       return Math.fround(value);
+    case "float16":
+      return roundToHalf(value);
     case "int32":
     case "uint32": {
       const held = dtype === "int32" ? value | 0 : value >>> 0;

@@ -1,7 +1,7 @@
 /** Checked copies of host data on the way in. */
 import { DTypeError, ShapeError } from "../errors.ts";
 import { allocateHost, formatType, type HostArray, sizeOf, type TensorType } from "../ir/tensor-type.ts";
-import { roundAllToHalf } from "./half.ts";
+import { roundAllToHalf } from "../ir/half.ts";
 
 /** Throws DTypeError or ShapeError unless the array is of the kind and length that the type asks for. */
 export function requireHost(what: string, data: HostArray, type: TensorType): void {

@@ -7,7 +7,7 @@ import { type Atom, type Equation, type Graph, type Var } from "../ir/graph.ts";
 import { allocateHost, type HostArray, sizeOf, type TensorType } from "../ir/tensor-type.ts";
 import { verify } from "../ir/verify.ts";
 import { ArenaPlan, hostBytes, type Place, viewOf } from "./arena.ts";
-import { roundAllToHalf } from "./half.ts";
+import { roundAllToHalf } from "../ir/half.ts";
 import { copyHost, requireHost } from "./host.ts";
 import { type Kernel, type Program, typeAt } from "./kernel.ts";
 import { implement } from "./kernels.ts";

@@ -1,6 +1,6 @@
 /** Kernel of linear_recurrence; every h is rounded to its dtype when it is stored, and the rounded h is carried on. */
 import { dimOf, type HostArray, sizeOf } from "../ir/tensor-type.ts";
-import { roundAllToHalf } from "./half.ts";
+import { roundAllToHalf } from "../ir/half.ts";
 import { type KernelRule, loop, typeAt } from "./kernel.ts";
 
 export const linear_recurrence: KernelRule<"linear_recurrence"> = ({ inputs, params: { axis, reverse } }) => {

@@ -12,7 +12,7 @@ import { planMemory } from "../lower/memory-plan.ts";
 import type { ForLoop, Kernel, Program, RecurKernel, Step, Store, WhileLoop } from "../lower/program.ts";
 import { threefry2x32 } from "../random/threefry.ts";
 import { viewOf } from "./arena.ts";
-import { roundAllToHalf } from "./half.ts";
+import { roundAllToHalf } from "../ir/half.ts";
 import { kernelTable } from "./kernels.ts";
 
 /** Aligns temporaries as the WASM backend does. */

@@ -1,31 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { roundToHalf } from "../../src/reference/half.ts";
 import { call } from "./run.ts";
-
-describe("roundToHalf", () => {
-  it.each([
-    [0, 0],
-    [-0, -0],
-    [1, 1],
-    [1 + 2 ** -11, 1], // a tie goes to the even neighbour
-    [1 + 3 * 2 ** -11, 1 + 2 ** -9],
-    [1 + 2 ** -11 + 2 ** -20, 1 + 2 ** -10],
-    [-2049, -2048],
-    [65504, 65504],
-    [65519, 65504],
-    [65520, Infinity],
-    [-1e9, -Infinity],
-    [2 ** -24, 2 ** -24],
-    [2 ** -25, 0],
-    [-(2 ** -26), -0],
-    [3 * 2 ** -25, 2 ** -23],
-    [2 ** -14 - 2 ** -26, 2 ** -14],
-    [Infinity, Infinity],
-    [NaN, NaN],
-  ])("%d -> %d", (x, expected) => {
-    expect(roundToHalf(x)).toBe(expected);
-  });
-});
 
 describe("float16", () => {
   it("is rounded when it is stored, results and inputs alike", () => {

@@ -1,5 +1,5 @@
 /** Rounding to float16, which is stored as float32. */
-import type { HostArray } from "../ir/tensor-type.ts";
+import type { HostArray } from "./tensor-type.ts";
 
 const float = new Float32Array(1);
 const bits = new Int32Array(float.buffer);
