@@ -1,5 +1,5 @@
 /** Reads the text of a graph back, so that a failing program can be kept, sent and replayed. */
-import { GraphError } from "../errors.ts";
+import { BanachError, GraphError } from "../errors.ts";
 import { type Atom, type Equation, type Graph, literal, Var } from "./graph.ts";
 import { requireParams } from "./params.ts";
 import { isPrimitive, type PrimitiveName } from "./primitives.ts";
@@ -8,6 +8,11 @@ import { isDType, tensorType, type TensorType } from "./tensor-type.ts";
 import { verify } from "./verify.ts";
 
 const TOKEN = /\s*(%\d+|-?(?:Infinity|NaN|\d+(?:\.\d+)?(?:e[+-]?\d+)?)|[A-Za-z_]\w*|[()[\]{}:,=])/y;
+
+const SPACE = /\s*/y;
+
+/** Graphs and lists may be nested so deep; programs need a handful of levels, and each takes some of the call stack. */
+const MAX_DEPTH = 64;
 
 /** Parses and verifies. Throws GraphError with the position of the first thing that does not fit. */
 export function parseGraph(text: string): Graph {
@@ -21,12 +26,17 @@ export function parseGraph(text: string): Graph {
 class Reader {
   private readonly text: string;
   private position = 0;
+  private depth = 0;
 
   constructor(text: string) {
     this.text = text;
   }
 
   graph(): Graph {
+    return this.nested(() => this.graphBody());
+  }
+
+  private graphBody(): Graph {
     const names = new Map<string, Var>();
     this.expect("graph");
     const inputs = this.list("(", ")", () => this.definition(names));
@@ -60,7 +70,7 @@ class Reader {
   }
 
   private primitive(): PrimitiveName {
-    const at = this.position;
+    const at = this.start();
     const name = this.next();
     if (isPrimitive(name)) return name;
     throw new GraphError(`graph text at ${at}: no primitive is called '${name}'`);
@@ -69,7 +79,9 @@ class Reader {
   private params(): Map<string, ParamValue> {
     const params = new Map<string, ParamValue>();
     this.list("{", "}", () => {
+      const at = this.start();
       const key = this.next();
+      if (params.has(key)) throw new GraphError(`graph text at ${at}: parameter '${key}' is given twice`);
       this.expect("=");
       params.set(key, this.value());
     });
@@ -78,7 +90,7 @@ class Reader {
 
   private value(): ParamValue {
     const token = this.peek();
-    if (token === "[") return this.list("[", "]", () => this.value());
+    if (token === "[") return this.nested(() => this.list("[", "]", () => this.value()));
     if (token === "graph") return this.graph();
     if (token === "true" || token === "false") return this.next() === "true";
     if (/^[-\d]/.test(token)) return Number(this.next());
@@ -107,7 +119,7 @@ class Reader {
   }
 
   private atom(names: Map<string, Var>): Atom {
-    const at = this.position;
+    const at = this.start();
     const token = this.next();
     if (token.startsWith("%")) {
       const v = names.get(token);
@@ -121,7 +133,7 @@ class Reader {
     if (Number.isNaN(value) && text !== "NaN") return this.fail("a number");
     this.next();
     this.expect(")");
-    return literal(token, value);
+    return this.placed(at, () => literal(token, value));
   }
 
   private type(): TensorType {
@@ -131,10 +143,34 @@ class Reader {
   }
 
   private shaped(dtype: TensorType["dtype"]): TensorType {
-    return tensorType(
-      dtype,
-      this.list("[", "]", () => Number(this.next())),
-    );
+    const at = this.start();
+    const shape = this.list("[", "]", () => this.size());
+    return this.placed(at, () => tensorType(dtype, shape));
+  }
+
+  private size(): number {
+    if (!/^-?\d/.test(this.peek())) return this.fail("a dimension");
+    return Number(this.next());
+  }
+
+  /** Runs a check of the representation and says where in the text its error lies. */
+  private placed<T>(at: number, check: () => T): T {
+    try {
+      return check();
+    } catch (error) {
+      if (!(error instanceof BanachError)) throw error;
+      throw new GraphError(`graph text at ${at}: ${error.message}`, { cause: error });
+    }
+  }
+
+  private nested<T>(read: () => T): T {
+    if (this.depth === MAX_DEPTH) {
+      throw new GraphError(`graph text at ${this.start()}: nested deeper than ${MAX_DEPTH} levels`);
+    }
+    this.depth++;
+    const result = read();
+    this.depth--;
+    return result;
   }
 
   private list<T>(open: string, close: string, item: () => T): T[] {
@@ -151,6 +187,13 @@ class Reader {
   private expect(token: string): void {
     if (this.peek() !== token) this.fail(`'${token}'`);
     this.next();
+  }
+
+  /** Where the next token begins. */
+  private start(): number {
+    SPACE.lastIndex = this.position;
+    SPACE.test(this.text);
+    return SPACE.lastIndex;
   }
 
   private peek(): string {

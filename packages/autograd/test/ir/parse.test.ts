@@ -40,10 +40,38 @@ describe("parseGraph", () => {
     [graph("%1: float32[2,3] = neg{axis=1}(%0)"), /neg: has no parameter 'axis'/],
     [graph("%1: float32[2,3] = neg{__proto__=1}(%0)"), /neg: has no parameter '__proto__'/],
     [graph("%1: float32[2,3] = linear_recurrence{axis=0, reverse=1}(%0, %0)"), /'reverse' must be boolean/],
+    [graph("%1: float32[6] = reshape{shape=[6], shape=[2,3]}(%0)"), /at 64: parameter 'shape' is given twice/],
+    ["graph(%0: float32[2,-3]) { return (%0) }", /at 17: float32\[2,-3\]: dimensions must be non-negative/],
+    ["graph(%0: float32[2,1.5]) { return (%0) }", /at 17: .*must be non-negative integers, got 1.5/],
+    ["graph(%0: float32[x]) { return (%0) }", /at 18: expected a dimension, found 'x\]/],
+    ["graph(%0: float64[9007199254740991]) { return (%0) }", /at 17: .*more bytes than/],
+    ["graph() { return ( int32(0.5)) }", /at 19: 0.5 is not an int32/],
     [graph("%1: float32[3,2] = neg(%0)"), /results are \(float32\[3,2\]\), inference says \(float32\[2,3\]\)/],
   ])("refuses %j", (text, message) => {
     expect(() => parseGraph(text)).toThrow(GraphError);
     expect(() => parseGraph(text)).toThrow(message);
+  });
+
+  it("keeps the error of a type or a literal as the cause", () => {
+    const causeOf = (text: string): unknown => {
+      try {
+        parseGraph(text);
+      } catch (error) {
+        return error instanceof Error ? error.cause : undefined;
+      }
+      return undefined;
+    };
+    expect(causeOf("graph(%0: bool[-1]) { return (%0) }")).toBeInstanceOf(ShapeError);
+    expect(causeOf("graph() { return (uint32(-1)) }")).toBeInstanceOf(DTypeError);
+  });
+
+  it("refuses text nested too deep, before the call stack ends", () => {
+    const lists = "[".repeat(100_000);
+    const graphs = "graph() { %0: float32[] = scan{body=".repeat(20_000);
+    for (const text of [`graph() { %0: float32[] = reshape{shape=${lists}`, graphs]) {
+      expect(() => parseGraph(text)).toThrow(GraphError);
+      expect(() => parseGraph(text)).toThrow(/graph text at \d+: nested deeper than 64 levels/);
+    }
   });
 
   it("leaves wrong operands to inference", () => {
