@@ -1,7 +1,7 @@
 /** Contractions: dot_general and the products that people write. */
 import { ShapeError } from "../errors.ts";
 import type { AxisPairs } from "../ir/primitives.ts";
-import { formatType, type TensorType } from "../ir/tensor-type.ts";
+import { formatType, sameShape, type TensorType } from "../ir/tensor-type.ts";
 import { emit1 } from "../trace/builder.ts";
 import type { Operand, Tracer } from "../trace/tracer.ts";
 import { astype, broadcastShapes, broadcastTo, lift, promoteDTypes } from "./lift.ts";
@@ -70,6 +70,11 @@ function batchedMatmul(x: Tracer, y: Tracer): Tracer {
 /** Sum of products of two tensors of one shape. */
 export function vdot(a: Operand, b: Operand): Tracer {
   const [x, y] = promoted("vdot", a, b);
+  if (!sameShape(x.shape, y.shape)) {
+    throw new ShapeError(
+      `vdot: ${formatType(x.type)} and ${formatType(y.type)} differ in shape; reshape or broadcast one of them`,
+    );
+  }
   const axes = x.shape.map((_, axis) => axis);
-  return emit1("dot_general", [x, y], { contracting: [axes, y.shape.map((_, axis) => axis)], batch: [[], []] });
+  return emit1("dot_general", [x, y], { contracting: [axes, axes], batch: [[], []] });
 }

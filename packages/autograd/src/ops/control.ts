@@ -2,7 +2,7 @@
 import { ShapeError, TraceError } from "../errors.ts";
 import { formatType, sameType } from "../ir/tensor-type.ts";
 import { closeOver, emit, emit1, traceOpen } from "../trace/builder.ts";
-import type { Operand, Tracer } from "../trace/tracer.ts";
+import { type Operand, Tracer } from "../trace/tracer.ts";
 import {
   flatten,
   formatTreeDef,
@@ -54,6 +54,13 @@ function requireSameCarry(op: string, before: Flat, after: Flat): void {
   });
 }
 
+/** JavaScript callers may return anything. */
+function requirePair<P>(pair: P): P {
+  if (Array.isArray(pair) && pair.length === 2) return pair;
+  const got = Array.isArray(pair) ? `an array of ${pair.length}` : pair instanceof Tracer ? String(pair) : typeof pair;
+  throw new TraceError(`scan: the body must return [carry, y], it returns ${got}; return [carry, []] without a y`);
+}
+
 function scanLength(xs: Flat, options: ScanOptions): number {
   const lengths = xs.tracers.map((x) => x.shape[0]);
   const length = options.length ?? lengths[0];
@@ -93,7 +100,7 @@ export function scan<const C, X, Y>(
     // unflatten gives back the structure that init and xs had.
     const c = unflatten(carry.def, args.slice(0, carry.tracers.length)) as MapTree<C, Operand, Tracer>;
     const x = unflatten(inputs.def, args.slice(carry.tracers.length)) as MapTree<X, Operand, Tracer>;
-    const [next, y] = body(c, x);
+    const [next, y] = requirePair(body(c, x));
     const after = flattenOperands("scan", next);
     requireSameCarry("scan", carry, after);
     const ys = flattenOperands("scan", y);

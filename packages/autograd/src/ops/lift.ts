@@ -1,7 +1,16 @@
 /** Turns operands into tracers of one dtype and one shape: the only place where values are promoted and broadcast. */
 import { DTypeError, ShapeError } from "../errors.ts";
 import { isConcreteArray } from "../ir/concrete-array.ts";
-import { type DType, dimOf, formatType, isFloat, sameShape, type Shape, type TensorType } from "../ir/tensor-type.ts";
+import {
+  type DType,
+  dimOf,
+  formatType,
+  isFloat,
+  isInteger,
+  sameShape,
+  type Shape,
+  type TensorType,
+} from "../ir/tensor-type.ts";
 import { capture, emit1, literalTracer } from "../trace/builder.ts";
 import { type Operand, Tracer } from "../trace/tracer.ts";
 
@@ -13,8 +22,19 @@ export function lift(op: string, operand: Operand, dtype?: DType): Tracer {
   if (operand instanceof Tracer) return operand;
   if (isConcreteArray(operand)) return capture(operand);
   if (typeof operand === "boolean") return literalTracer(dtype ?? "bool", operand);
-  if (typeof operand === "number") return literalTracer(dtype ?? DEFAULT_FLOAT, operand);
+  if (typeof operand === "number") {
+    if (dtype !== undefined) requireHolds(op, dtype, operand, dtype);
+    return literalTracer(dtype ?? DEFAULT_FLOAT, operand);
+  }
   throw new DTypeError(`${op}: expected a tensor or a number, got ${typeof operand} ${String(operand)}`);
+}
+
+/** Throws DTypeError unless an integer dtype holds the number; `meets` is what the number has to be of one dtype with. */
+function requireHolds(op: string, dtype: DType, value: number, meets: string): void {
+  if (!isInteger(dtype) || (dtype === "int32" ? value | 0 : value >>> 0) === value) return;
+  throw new DTypeError(
+    `${op}: ${value} does not fit ${meets}; convert the tensor with astype("float32"), or round the number`,
+  );
 }
 
 const FLOAT_RANK: readonly DType[] = ["float16", "float32", "float64"];
@@ -67,6 +87,10 @@ export function astype(operand: Operand, dtype: DType): Tracer {
 export function unify(op: string, operands: readonly Operand[]): readonly Tracer[] {
   const tensors = operands.filter((operand) => typeof operand === "object").map((operand) => lift(op, operand));
   const dtype = commonDType(op, tensors, operands);
+  const [first] = tensors;
+  for (const operand of operands) {
+    if (typeof operand === "number" && first !== undefined) requireHolds(op, dtype, operand, formatType(first.type));
+  }
   const lifted = operands.map((operand) => astype(lift(op, operand, dtype), dtype));
   const { shape } = lifted.map((x) => x.type).reduce((a, b) => ({ dtype, shape: broadcastShapes(op, a, b) }));
   return lifted.map((x) => broadcastTo(x, shape));

@@ -1,5 +1,5 @@
 /** Operations that move elements without computing on them. */
-import { ShapeError } from "../errors.ts";
+import { ArgumentError, ShapeError } from "../errors.ts";
 import { formatType, sameShape, type Shape, sizeOf } from "../ir/tensor-type.ts";
 import { emit1 } from "../trace/builder.ts";
 import type { Operand, Tracer } from "../trace/tracer.ts";
@@ -95,13 +95,16 @@ export function index(operand: Operand, axis: number, at: number): Tracer {
 /** Cuts an axis into consecutive pieces of the given sizes. */
 export function split(operand: Operand, sizes: readonly number[], axis: number): readonly Tracer[] {
   const x = lift("split", operand);
+  const at = normalizeAxis("split", x, axis);
   const total = sizes.reduce((a, b) => a + b, 0);
-  if (total !== x.dim(axis)) {
-    throw new ShapeError(`split: sizes [${sizes.join(",")}] do not add up to axis ${axis} of ${formatType(x.type)}`);
+  if (total !== x.dim(at)) {
+    throw new ShapeError(
+      `split: sizes [${sizes.join(",")}] do not add up to axis ${axis} of ${formatType(x.type)}, which is ${x.dim(at)}`,
+    );
   }
   let start = 0;
   return sizes.map((size) => {
-    const piece = sliceAxis(x, axis, start, start + size);
+    const piece = sliceAxis(x, at, start, start + size);
     start += size;
     return piece;
   });
@@ -110,6 +113,11 @@ export function split(operand: Operand, sizes: readonly number[], axis: number):
 /** Zeros before and after: one [low, high] per axis. */
 export function pad(operand: Operand, amounts: readonly (readonly [number, number])[]): Tracer {
   const x = lift("pad", operand);
+  if (amounts.length !== x.rank) {
+    throw new ShapeError(
+      `pad: ${amounts.length} amounts for ${formatType(x.type)}; give one [low, high] per axis, [0, 0] where nothing is added`,
+    );
+  }
   return emit1("pad", [x], {
     low: amounts.map(([low]) => low),
     high: amounts.map(([, high]) => high),
@@ -133,8 +141,11 @@ export function concatenate(operands: readonly Operand[], axis: number): Tracer 
 export function stack(operands: readonly Operand[], axis = 0): Tracer {
   const [first] = operands;
   if (first === undefined) throw new ShapeError("stack: needs at least one operand");
-  const rank = lift("stack", first).rank + 1;
-  const at = axis < 0 ? axis + rank : axis;
+  const { rank, type } = lift("stack", first);
+  const at = axis < 0 ? axis + rank + 1 : axis;
+  if (!Number.isInteger(at) || at < 0 || at > rank) {
+    throw new ShapeError(`stack: axis ${axis} is out of range for a new axis of ${formatType(type)}`);
+  }
   return concatenate(
     operands.map((operand) => expandDims(operand, at)),
     at,
@@ -152,7 +163,13 @@ export function shift(
 ): Tracer {
   const x = lift("shift", operand);
   const at = normalizeAxis("shift", x, axis);
-  const steps = Math.min(options.steps ?? 1, x.dim(at));
+  const { steps: wanted = 1 } = options;
+  if (!Number.isInteger(wanted) || wanted < 0) {
+    throw new ArgumentError(
+      `shift: steps must be a non-negative integer, got ${wanted} for ${formatType(x.type)}; to look ahead, slice and pad`,
+    );
+  }
+  const steps = Math.min(wanted, x.dim(at));
   const kept = sliceAxis(x, at, 0, x.dim(at) - steps);
   if (options.fill === undefined) {
     return pad(

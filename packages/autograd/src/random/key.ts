@@ -1,6 +1,6 @@
 /** Keys: the seeds of counter-based random numbers. A key is a value uint32[2]; there is no hidden state anywhere. */
-import { ArgumentError } from "../errors.ts";
-import type { Shape } from "../ir/tensor-type.ts";
+import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
+import { formatType, isInteger, type Shape } from "../ir/tensor-type.ts";
 import { add } from "../ops/elementwise.ts";
 import { astype, lift } from "../ops/lift.ts";
 import { concatenate, index, reshape } from "../ops/movement.ts";
@@ -50,7 +50,8 @@ function drawKeys(key: Tracer, n: number): readonly Tracer[] {
 
 /**
  * A new key from a key and a number, e.g. a step or a layer's index; a tensor is an integer scalar. Different numbers
- * give independent keys. Throws ArgumentError unless a plain number is an integer in [0, 2^32).
+ * give independent keys. Throws ArgumentError unless a plain number is an integer in [0, 2^32), DTypeError or ShapeError for
+ * other tensors.
  */
 export function foldIn<K extends Tensor>(key: K, n: number | Tensor): K {
   if (typeof n === "number" && (!Number.isInteger(n) || n < 0 || n >= 2 ** 32)) {
@@ -60,6 +61,16 @@ export function foldIn<K extends Tensor>(key: K, n: number | Tensor): K {
 }
 
 function drawFolded(key: Tracer, n: number | Tracer): Tracer {
+  if (typeof n !== "number" && !isInteger(n.dtype)) {
+    throw new DTypeError(
+      `foldIn: n must be an integer scalar, got ${formatType(n.type)}; convert it with astype("int32")`,
+    );
+  }
+  if (typeof n !== "number" && n.rank !== 0) {
+    throw new ShapeError(
+      `foldIn: n must be an integer scalar, got ${formatType(n.type)}; fold in one number at a time`,
+    );
+  }
   const first = typeof n === "number" ? literalTracer("uint32", n) : astype(n, "uint32");
   const offset = concatenate([reshape(first, [1]), reshape(literalTracer("uint32", FOLD), [1])], 0);
   // uint32 addition wraps around.

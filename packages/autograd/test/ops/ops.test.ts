@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { DTypeError, ShapeError } from "../../src/errors.ts";
+import { ArgumentError, DTypeError, ShapeError, TraceError } from "../../src/errors.ts";
 import { formatType } from "../../src/ir/tensor-type.ts";
 import { printGraph } from "../../src/ir/print.ts";
 import { makeGraph } from "../../src/jit/index.ts";
@@ -188,5 +188,44 @@ describe("loops", () => {
     expect(run((x) => ops.scan((c, v) => [c.add(v), c], 0, x)[1], array([1, 2, 3]))).toEqual([0, 1, 3]);
     expect(run((x) => ops.scan((c, v) => [{ n: 1, h: c.h.add(c.n) }, v], { n: 0, h: 0 }, x)[0].h, m)).toBe(1);
     expect(run(() => ops.whileLoop((c) => c.less(9), (c) => c.mul(2), 1, { maxSteps: 9 }).carry)).toBe(16); // prettier-ignore
+  });
+});
+
+describe("what cannot be done", () => {
+  const fails = (f: (...args: Tracer[]) => unknown, ...args: HostTensor[]): (() => void) => {
+    return () => void makeGraph((...x: Tracer[]) => f(...x) as Tracer, ...args);
+  };
+
+  it("is refused with the operation, the types and the remedy", () => {
+    expect(fails((x) => x.add(0.5), int([1]))).toThrow(
+      /^add: 0.5 does not fit int32\[1\]; convert .* astype\("float32"\)/,
+    );
+    expect(fails((x) => x.mul(-1), array([1], { dtype: "uint32" }))).toThrow(/^mul: -1 does not fit uint32\[1\]/);
+    expect(fails((x) => ops.scatterAdd(x, 0, 0.5), int([1]))).toThrow(/^scatterAdd: 0.5 does not fit int32; convert/);
+    expect(fails((x) => x.split([1, 2], 3), m)).toThrow(/^split: axis 3 is out of range for float32\[2,3\]/);
+    expect(fails((x) => x.split([1, 1], -1), m)).toThrow(/^split: .* axis -1 of float32\[2,3\], which is 3/);
+    expect(fails((x) => ops.stack([x, x], 4), m)).toThrow(/^stack: axis 4 is out of range .* float32\[2,3\]/);
+    expect(fails((x) => x.shift(1, { steps: -1 }), m)).toThrow(ArgumentError);
+    expect(fails((x) => x.shift(1, { steps: -1 }), m)).toThrow(
+      /^shift: steps .* got -1 for float32\[2,3\]; to look ahead/,
+    );
+    expect(fails((x) => x.shift(1, { steps: 0.5 }), m)).toThrow(/^shift: steps/);
+    expect(fails((x) => x.pad([[1, 1]]), m)).toThrow(
+      /^pad: 1 amounts for float32\[2,3\]; give one \[low, high\] per axis/,
+    );
+    expect(fails((x) => x.pad([[-1, 0], [0, 0]]), m)).toThrow(/^pad: low must be .* for float32\[2,3\], got \[-1,0\]/); // prettier-ignore
+    expect(fails((x, y) => x.vdot(y), m, array([1, 2]))).toThrow(
+      /^vdot: float32\[2,3\] and float32\[2\] differ in shape; /,
+    );
+  });
+
+  it("is refused where the body of a scan returns no pair", () => {
+    const single = ((c: Tracer) => c) as never;
+    expect(fails((x) => ops.scan(single, 0, x), m)).toThrow(TraceError);
+    expect(fails((x) => ops.scan(single, 0, x), m)).toThrow(
+      /^scan: .* \[carry, y\], it returns Tracer<float32\[\]>; return/,
+    );
+    expect(fails((x) => ops.scan((() => undefined) as never, 0, x), m)).toThrow(/it returns undefined/);
+    expect(fails((x) => ops.scan((() => [1]) as never, 0, x), m)).toThrow(/it returns an array of 1/);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ArgumentError, ShapeError, TraceError } from "../../src/errors.ts";
+import { ArgumentError, DTypeError, ShapeError, TraceError } from "../../src/errors.ts";
 import { bits, foldIn, key, split } from "../../src/random/key.ts";
 import { normal, uniform } from "../../src/random/distributions.ts";
 import { eagerly } from "../../src/random/eager.ts";
@@ -82,6 +82,13 @@ describe("split and foldIn", () => {
       expect(words(foldIn(key(6), array(n, { dtype })))).toEqual(words(foldIn(key(6), n)));
     }
     expect(words(foldIn(key(-1), 1))).not.toEqual(words(foldIn(key(-1), 0)));
+  });
+
+  it("foldIn refuses tensors that are no integer scalar", () => {
+    expect(() => foldIn(key(0), array(1.5))).toThrow(DTypeError);
+    expect(() => foldIn(key(0), array(1.5))).toThrow(/^foldIn: .* got float32\[\]; convert it with astype\("int32"\)/);
+    expect(() => foldIn(key(0), array(true))).toThrow(DTypeError);
+    expect(() => foldIn(key(0), array(Int32Array.of(1, 2)))).toThrow(/^foldIn: .* got int32\[2\]/);
   });
 
   it("refuse bad counts", () => {

@@ -80,9 +80,12 @@ export function requireAxes(op: string, type: TensorType, axes: readonly number[
   });
 }
 
-/** A list of `rank` integers, each at least `least`. */
-export function requireList(op: string, name: string, list: readonly number[], rank: number, least: number): void {
+/** One integer per axis of the operand, each at least `least`. */
+export function requireList(op: string, name: string, list: readonly number[], type: TensorType, least: number): void {
+  const rank = type.shape.length;
   if (list.length !== rank || !list.every((n) => Number.isSafeInteger(n) && n >= least)) {
-    throw new ShapeError(`${op}: ${name} must be ${rank} integers of at least ${least}, got ${formatShape(list)}`);
+    throw new ShapeError(
+      `${op}: ${name} must be ${rank} integers of at least ${least} for ${formatType(type)}, got ${formatShape(list)}`,
+    );
   }
 }

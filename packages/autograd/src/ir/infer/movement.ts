@@ -27,7 +27,7 @@ export const transpose: InferRule<"transpose"> = (inputs, { permutation }) => {
 export const broadcast_in_dim: InferRule<"broadcast_in_dim"> = (inputs, { shape, dims }) => {
   const x = one("broadcast_in_dim", inputs);
   const result = tensorType(x.dtype, shape);
-  requireList("broadcast_in_dim", "dims", dims, x.shape.length, 0);
+  requireList("broadcast_in_dim", "dims", dims, x, 0);
   dims.forEach((dim, i) => {
     requireAxis("broadcast_in_dim", result, dim);
     const previous = dims[i - 1];
@@ -46,10 +46,9 @@ export const broadcast_in_dim: InferRule<"broadcast_in_dim"> = (inputs, { shape,
 
 export const slice: InferRule<"slice"> = (inputs, { start, limit, strides }) => {
   const x = one("slice", inputs);
-  const rank = x.shape.length;
-  requireList("slice", "start", start, rank, 0);
-  requireList("slice", "limit", limit, rank, 0);
-  requireList("slice", "strides", strides, rank, 1);
+  requireList("slice", "start", start, x, 0);
+  requireList("slice", "limit", limit, x, 0);
+  requireList("slice", "strides", strides, x, 1);
   const shape = x.shape.map((size, axis) => {
     const [from, to] = [dimOf(start, axis), dimOf(limit, axis)];
     if (from > to || to > size) {
@@ -62,10 +61,9 @@ export const slice: InferRule<"slice"> = (inputs, { start, limit, strides }) => 
 
 export const pad: InferRule<"pad"> = (inputs, { low, high, interior }) => {
   const x = one("pad", inputs);
-  const rank = x.shape.length;
-  requireList("pad", "low", low, rank, 0);
-  requireList("pad", "high", high, rank, 0);
-  requireList("pad", "interior", interior, rank, 0);
+  requireList("pad", "low", low, x, 0);
+  requireList("pad", "high", high, x, 0);
+  requireList("pad", "interior", interior, x, 0);
   const shape = x.shape.map(
     (size, axis) => dimOf(low, axis) + size + Math.max(0, size - 1) * dimOf(interior, axis) + dimOf(high, axis),
   );
