@@ -3,8 +3,10 @@ import {
   ArgumentError,
   type Concrete,
   type Device,
+  formatType,
   type HostTensor,
   NotConvergedError,
+  ShapeError,
   type Tracer,
 } from "@banach/autograd";
 import type { CausalAdjoint, ParallelAdjoint } from "./adjoints/index.ts";
@@ -70,13 +72,15 @@ export function fixedPoint<Theta, State>(
   options?: CausalFixedPointOptions,
 ): Solved<State>;
 export function fixedPoint<Theta, State>(
-  problem: AnyProblem<Theta, State>,
+  given: AnyProblem<Theta, State>,
   y0: Tracer,
   theta: Theta,
   options: CausalFixedPointOptions = {},
 ): Solved<State> {
   const { adjoint = truncated() } = solverAndAdjoint(options);
   const solver = solverOf(options);
+  requireStart(y0);
+  const problem = checked<AnyProblem<Theta, State>, Theta>(given);
   return adjoint.kind === "causal" && solver.kind === "causal"
     ? adjoint.apply(requireCausal(problem, adjoint.name), y0, theta, solver)
     : (adjoint as ParallelAdjoint).apply(problem, theta, () => iterate(problem, y0, theta, solver));
@@ -89,6 +93,28 @@ interface SolverOptions extends Partial<Tolerances> {
 /** The solver with the tolerances that the options give. */
 function solverOf({ solver = picard(), tol, maxSteps }: SolverOptions): Solver {
   return solver.with({ ...(tol === undefined ? {} : { tol }), ...(maxSteps === undefined ? {} : { maxSteps }) });
+}
+
+/** The problem with a check of every application of its map: y must keep its type, or solvers would compute nonsense. */
+function checked<P extends AnyProblem<Theta>, Theta>(problem: P): P {
+  const step = (y: Tracer, theta: Theta): Tracer => {
+    const next = problem.step(y, theta);
+    if (formatType(next.type) !== formatType(y.type)) {
+      throw new ShapeError(
+        `fixedPoint: the step turns y of type ${formatType(y.type)} into ${formatType(next.type)}; a fixed point needs a map of y to its own type`,
+      );
+    }
+    return next;
+  };
+  return { ...problem, step };
+}
+
+/** Throws ShapeError unless y0 is [batch, time, channel] and not empty. */
+function requireStart(y0: Tracer): void {
+  if (y0.rank === 3 && !y0.shape.includes(0)) return;
+  throw new ShapeError(
+    `fixedPoint: y0 must be [batch, time, channel] with at least one of each, got ${formatType(y0.type)}`,
+  );
 }
 
 /** What the solver returns, without an adjoint. */
@@ -146,7 +172,10 @@ export async function solve<Theta>(
   options: SolveOptions<Solver> = {},
 ): Promise<Solution> {
   const solver = solverOf(options);
-  const run = (start: Tracer, parameters: Theta): Solved => iterate(problem, start, parameters, solver);
+  const run = (start: Tracer, parameters: Theta): Solved => {
+    requireStart(start);
+    return iterate(checked<AnyProblem<Theta>, Theta>(problem), start, parameters, solver);
+  };
   // Concrete maps a tuple entry by entry; the compiler does not see that for a tuple with an open Theta.
   const resident = await device.run<[Tracer, Theta], Solved>(run, ...([y0, theta] as Concrete<[Tracer, Theta]>));
   const solution: Solution = await device.get(resident);

@@ -1,5 +1,7 @@
 /** What the fixed-point layers share: sizes, and the checks of their options and inputs. */
 import { ArgumentError, formatType, ShapeError, type Tracer } from "@banach/autograd";
+import type { MixerArgument } from "../mixers/mixer.ts";
+import { requireOneOf, requirePositive } from "../options.ts";
 
 /** Steps that a short convolution sees, the current one included. */
 export const CONV_KERNEL = 4;
@@ -24,6 +26,22 @@ export function requireInput(layer: string, x: Tracer, dModel: number): void {
   if (x.dim(0) === 0 || x.dim(1) === 0) {
     throw new ShapeError(`${layer}: the input ${formatType(x.type)} is empty; give at least one sequence of one step`);
   }
+}
+
+/** Throws ArgumentError, naming the layer, for options that are not of their domain. */
+export function requireLayerOptions(layer: string, argument: MixerArgument, eps: number): void {
+  requireOneOf(`${layer}: argument`, argument, ["concatenated", "symmetric", "input"]);
+  requirePositive(`${layer}: eps`, eps);
+}
+
+/** Throws ShapeError unless a state carries the inputs of convolutions exactly if the layer has convolutions. */
+export function requireConvState(layer: string, given: boolean, wanted: boolean): void {
+  if (given === wanted) return;
+  throw new ShapeError(
+    wanted
+      ? `${layer}: state.conv is missing; the layer has short convolutions, so pass on the whole state that apply returned`
+      : `${layer}: state.conv is given, but the layer has no short convolutions`,
+  );
 }
 
 /** [batch, time, n] to [time, batch, n]. */

@@ -1,11 +1,12 @@
 /** The matrix-state FP-Mamba layer: Mamba's selective scan as the cheap half of a fixed point (arXiv 2503.10799). */
-import { ArgumentError, concatenate, nn, type random, type Tracer, zeros } from "@banach/autograd";
+import { concatenate, nn, type random, type Tracer, zeros } from "@banach/autograd";
 import { fixedPoint, type SolverAndAdjoint, solverAndAdjoint } from "../fixed-point.ts";
 import type { Mixer, MixerArgument, MixerParams } from "../mixers/mixer.ts";
+import { requirePositiveInteger, requireTensor } from "../options.ts";
 import type { CausalProblem } from "../problem.ts";
 import type { Tolerances } from "../solvers/index.ts";
-import { CONV_KERNEL, requireChannels, requireInput } from "./common.ts";
-import { type FpMambaParams, type FpMambaState, initFpMamba } from "./fp-mamba-params.ts";
+import { CONV_KERNEL, requireChannels, requireConvState, requireInput, requireLayerOptions } from "./common.ts";
+import { type FpMambaParams, type FpMambaShape, type FpMambaState, initFpMamba } from "./fp-mamba-params.ts";
 import { fpMambaProblem, type FpMambaTheta } from "./fp-mamba-problem.ts";
 import type { Layer, LayerResult } from "./layer.ts";
 
@@ -82,14 +83,14 @@ export function fpMamba<M extends Mixer>(options: FpMambaOptions<M>): FpMambaLay
   } = options;
   const choice = solverAndAdjoint(options);
   const channels = requireChannels("fpMamba", dModel, expand);
-  if (!Number.isSafeInteger(dState) || dState < 1) {
-    throw new ArgumentError(`fpMamba: dState must be a positive integer, got ${dState}`);
-  }
-  const shape = { dModel, channels, dState, shortConv, gluInLoop, argument, dtype };
+  requireLayerOptions("fpMamba", argument, eps);
+  requirePositiveInteger("fpMamba: dState", dState);
+  const shape: FpMambaShape = { dModel, channels, dState, shortConv, gluInLoop, argument, dtype };
   const { problem, lastState } = fpMambaProblem({ mixer, bcNorm, eps });
 
   const parts: FpMambaLayer<M>["parts"] = (params, input, state) => {
     requireInput("fpMamba", input, dModel);
+    if (state !== undefined) requireState(state, input, shape);
     const projected = nn.linear.apply(params.in_proj, input);
     const z = projected.sliceAxis(-1, channels, 2 * channels);
     const { x, conv } = convolve(params.conv1d, projected.sliceAxis(-1, 0, channels), state?.conv);
@@ -136,6 +137,18 @@ export function fpMamba<M extends Mixer>(options: FpMambaOptions<M>): FpMambaLay
       return { ...readout(solved.y, solved.state), stats: solved.stats };
     },
   };
+}
+
+/** Throws ShapeError, naming the part, unless a carried state fits the sequences that go on from it. */
+function requireState(state: FpMambaState<Tracer>, input: Tracer, shape: FpMambaShape): void {
+  const { channels, dState, shortConv, dtype } = shape;
+  const batch = input.dim(0);
+  requireTensor("fpMamba: state.y", state.y, [batch, channels], dtype);
+  requireTensor("fpMamba: state.h", state.h, [batch, channels, dState], dtype);
+  requireConvState("fpMamba", state.conv !== undefined, shortConv);
+  if (state.conv !== undefined) {
+    requireTensor("fpMamba: state.conv", state.conv, [batch, CONV_KERNEL - 1, channels], dtype);
+  }
 }
 
 /** The step sizes dt = softplus(W_dt r + bias) [batch, time, D] and x's part of B and C, [batch, time, 2N]. */

@@ -2,10 +2,11 @@
 import { concatenate, nn, type random, ShapeError, type Tracer, zeros } from "@banach/autograd";
 import { fixedPoint, type SolverAndAdjoint, solverAndAdjoint } from "../fixed-point.ts";
 import type { Mixer, MixerArgument, MixerParams } from "../mixers/mixer.ts";
+import { requireTensor } from "../options.ts";
 import type { CausalProblem } from "../problem.ts";
 import type { Tolerances } from "../solvers/index.ts";
-import { CONV_KERNEL, requireChannels, requireInput } from "./common.ts";
-import { type FpRnnConvState, type FpRnnParams, type FpRnnState, initFpRnn } from "./fp-rnn-params.ts";
+import { CONV_KERNEL, requireChannels, requireConvState, requireInput, requireLayerOptions } from "./common.ts";
+import { type FpRnnConvState, type FpRnnParams, type FpRnnShape, type FpRnnState, initFpRnn } from "./fp-rnn-params.ts";
 import { fpRnnProblem, type FpRnnTheta } from "./fp-rnn-problem.ts";
 import type { Layer, LayerResult } from "./layer.ts";
 
@@ -67,11 +68,13 @@ export function fpRnn<M extends Mixer>(options: FpRnnOptions<M>): FpRnnLayer<M> 
   } = options;
   const choice = solverAndAdjoint(options);
   const channels = requireChannels("fpRnn", dModel, expand);
-  const shape = { dModel, channels, shortConv, argument, dtype };
+  requireLayerOptions("fpRnn", argument, eps);
+  const shape: FpRnnShape = { dModel, channels, shortConv, argument, dtype };
   const problem = fpRnnProblem(mixer);
 
   const parts: FpRnnLayer<M>["parts"] = (params, input, state) => {
     requireInput("fpRnn", input, dModel);
+    if (state !== undefined) requireState(state, input, shape);
     const [x, z] = nn.linear.apply(params.input_trans, input).split([channels, channels], -1);
     if (x === undefined || z === undefined) throw new ShapeError("fpRnn: the input map has too few outputs");
     const conv = convolve(params, x, state);
@@ -111,6 +114,17 @@ export function fpRnn<M extends Mixer>(options: FpRnnOptions<M>): FpRnnLayer<M> 
       return { ...readout(y), stats };
     },
   };
+}
+
+/** Throws ShapeError, naming the part, unless a carried state fits the sequences that go on from it. */
+function requireState(state: FpRnnState<Tracer>, input: Tracer, { channels, shortConv, dtype }: FpRnnShape): void {
+  const batch = input.dim(0);
+  requireTensor("fpRnn: state.y", state.y, [batch, channels], dtype);
+  requireConvState("fpRnn", state.conv !== undefined, shortConv);
+  for (const [name, carried] of Object.entries(state.conv ?? {}) as [string, Tracer][]) {
+    const size = name === "c" ? 2 * channels : channels;
+    requireTensor(`fpRnn: state.conv.${name}`, carried, [batch, CONV_KERNEL - 1, size], dtype);
+  }
 }
 
 interface Convolved {

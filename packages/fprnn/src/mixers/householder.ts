@@ -1,5 +1,6 @@
 /** The Householder mixer: a product of r generalised reflections, each along its own direction. */
-import { ArgumentError, nn, random, type Tensor, type Tracer } from "@banach/autograd";
+import { nn, random, type Tensor, type Tracer } from "@banach/autograd";
+import { requireOneOf, requirePositive, requirePositiveInteger } from "../options.ts";
 import type { Mixer } from "./mixer.ts";
 import { bindProjections, initProjection, innerOf, outerWeight, type ProjectionParams, times } from "./projection.ts";
 
@@ -40,13 +41,15 @@ export type HouseholderMixer = Mixer<HouseholderParams<Tracer>, HouseholderWeigh
 
 /**
  * Q = H_{r-1} ... H_0 with H_i = I - gain alpha_i u_i u_i^T, u_i = l2normalize(activation(u_proj(p))_i) and
- * alpha_i = sigmoid(alpha_proj(p))_i. Throws ArgumentError for a rank below 1.
+ * alpha_i = sigmoid(alpha_proj(p))_i. Throws ArgumentError for an option outside its domain.
  */
 export function householder(options: HouseholderOptions = {}): HouseholderMixer {
   const { rank = 1, gain = 1, activation = "silu", projectionRank, eps = 1e-5 } = options;
-  if (!Number.isSafeInteger(rank) || rank < 1) {
-    throw new ArgumentError(`householder: rank must be a positive integer, got ${rank}`);
-  }
+  requirePositiveInteger("householder: rank", rank);
+  requireOneOf("householder: gain", gain, [1, 2]);
+  requireOneOf("householder: activation", activation, ["silu", "identity"]);
+  requirePositive("householder: eps", eps);
+  if (projectionRank !== undefined) requirePositiveInteger("householder: projectionRank", projectionRank);
   return {
     name: `householder(${rank})`,
     init: <K extends Tensor>(

@@ -1,5 +1,5 @@
 /** Picard iteration with the damping, patience and batch stopping rule of the authors' code (arXiv 2503.10799). */
-import { ArgumentError, full, ones, stopGradient, type Tracer, where, whileLoop, zeros } from "@banach/autograd";
+import { ArgumentError, full, stopGradient, type Tracer, where, whileLoop, zeros } from "@banach/autograd";
 import type { Problem } from "../problem.ts";
 import { detachStats, relativeResidual, statusOf } from "../stats.ts";
 import { quantile } from "./quantile.ts";
@@ -31,6 +31,8 @@ interface Carry {
   /** Size of the first change, [batch], and the rows given up on, bool[batch]. */
   readonly first: Tracer;
   readonly failed: Tracer;
+  /** int32[batch]: iterations of the row while it was not given up. */
+  readonly iterations: Tracer;
 }
 
 /**
@@ -67,18 +69,19 @@ function iterate<Theta>(problem: Problem<Theta>, y0: Tracer, theta: Theta, optio
     patience: full(row.shape, options.patience, "int32"),
     first: zeros(row.shape, row.dtype),
     failed: full(row.shape, false, "bool"),
+    iterations: full(row.shape, 0, "int32"),
   };
   const goOn = ({ best, step, failed }: Carry): Tracer =>
     quantile(where(failed, 0, best), options.quantile)
       .greaterEqual(tol)
       .and(step.max().greaterEqual(SMALLEST_STEP))
       .and(failed.all().not());
-  const { carry, steps } = whileLoop(goOn, (c: Carry) => sweep(problem, theta, options, c), init, { maxSteps });
+  const { carry } = whileLoop(goOn, (c: Carry) => sweep(problem, theta, options, c), init, { maxSteps });
   const y = stopGradient(carry.y);
   // The residual of what is returned, not of the iterate before it; an adjoint that steps from here shares this map.
   const residual = relativeResidual(y, problem.step(y, theta)).max({ axes: 1 });
   const status = statusOf(residual, tol, carry.failed);
-  return { y, stats: detachStats({ status, iterations: ones([batch], "int32").mul(steps), residual }) };
+  return { y, stats: detachStats({ status, iterations: carry.iterations, residual }) };
 }
 
 /** One iteration of every row that is not frozen. */
@@ -107,5 +110,6 @@ function sweep<Theta>(problem: Problem<Theta>, theta: Theta, options: Required<P
     patience: where(spent, left.add(options.patience), left),
     first,
     failed: lost,
+    iterations: before.iterations.add(failed.not().astype("int32")),
   };
 }

@@ -59,8 +59,10 @@ function sweepCausal<Theta, Input, State, Context>(
       const [before, input] = [carry.state as State, xs.input as Input];
       const seen = gradient.carry ? carry.previous : stopGradient(carry.previous);
       const context = causal.at(input, before, seen, theta);
-      const { solution, residual, iterations } = solveLocally(causal, context, xs.start, tolerances);
+      const detached = stopGradient(context) as Context;
+      const { solution, iterations } = solveLocally(causal, detached, xs.start, tolerances);
       const { y, state: after } = causal.advance(before, solution, context);
+      const residual = ownResidual(causal, detached, y);
       return [
         { state: after, previous: y },
         { y, residual, iterations },
@@ -84,20 +86,27 @@ function sweepCausal<Theta, Input, State, Context>(
 interface LocalSolution {
   /** [batch, channel], without gradient. */
   readonly solution: Tracer;
-  /** [batch]. */
-  readonly residual: Tracer;
   /** int32[batch]. */
   readonly iterations: Tracer;
+}
+
+/** The residual [batch] of what is returned, which is one application further than where the loop stopped. */
+function ownResidual<Theta, Input, State, Context>(
+  causal: Causal<Theta, Input, State, Context>,
+  detached: Context,
+  y: Tracer,
+): Tracer {
+  const here = stopGradient(y);
+  return stopGradient(relativeResidual(here, causal.local(here, detached)));
 }
 
 /** Iterates the map of one step, each row until it meets the tolerance; a row that turns NaN stops at once. */
 function solveLocally<Theta, Input, State, Context>(
   causal: Causal<Theta, Input, State, Context>,
-  context: Context,
+  detached: Context,
   start: Tracer,
   { tol, maxSteps }: Tolerances,
 ): LocalSolution {
-  const detached = stopGradient(context) as Context;
   const { carry, steps } = whileLoop(
     ({ residual }: { y: Tracer; residual: Tracer }) => residual.greaterEqual(tol),
     ({ y }) => {
@@ -107,5 +116,5 @@ function solveLocally<Theta, Input, State, Context>(
     { y: start, residual: full([start.dim(0)], Infinity, start.dtype) },
     { maxSteps },
   );
-  return { solution: stopGradient(carry.y), residual: stopGradient(carry.residual), iterations: steps };
+  return { solution: stopGradient(carry.y), iterations: steps };
 }

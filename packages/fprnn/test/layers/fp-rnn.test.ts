@@ -146,4 +146,25 @@ describe("fpRnn", () => {
     expect(result.y.shape).toEqual([1, 1, 4]);
     expect(result.state.y.shape).toEqual([1, 8]);
   });
+
+  it.each([
+    ["y of another batch", false, { y: [1, 8] }, /fpRnn: state.y must be float64\[2,8\], got float64\[1,8\]/],
+    ["y of one channel", false, { y: [2, 1] }, /fpRnn: state.y must be float64\[2,8\], got float64\[2,1\]/],
+    ["no inputs of convolutions", true, { y: [2, 8] }, /fpRnn: state.conv is missing/],
+  ] as const)("refuses a state with %s", async (_, shortConv, { y }, message) => {
+    const layer = layerOf({ shortConv });
+    const run = device.run(
+      (p: Params<Tracer>, u: Tracer, carried: Tracer) => layer.apply(p, u, { y: carried }).y,
+      layer.init(key(0)),
+      input(),
+      random.normal(key(1), y, { dtype }),
+    );
+    await expect(run).rejects.toThrow(message);
+  });
+
+  it("refuses an unknown argument with the valid ones", () => {
+    expect(() => layerOf({ argument: "symm" } as never)).toThrow(
+      /fpRnn: argument must be one of concatenated, symmetric, input; got symm/,
+    );
+  });
 });

@@ -100,4 +100,13 @@ describe("householder", () => {
   it.each([0, -1, 1.5])("refuses rank %s", (rank) => {
     expect(() => householder({ rank })).toThrow(/rank must be a positive integer/);
   });
+
+  it.each([
+    [{ gain: 3 }, /gain must be one of 1, 2; got 3/],
+    [{ activation: "relu" }, /activation must be one of silu, identity; got relu/],
+    [{ projectionRank: 0 }, /projectionRank must be a positive integer, got 0/],
+    [{ eps: 0 }, /eps must be a positive number, got 0/],
+  ])("refuses %o", (options, message) => {
+    expect(() => householder(options as never)).toThrow(message);
+  });
 });

@@ -68,6 +68,25 @@ describe("picard", () => {
     expect(stats.iterations.data[0]).toBeLessThan(60);
   });
 
+  it("counts the iterations of each sequence, not those of the batch", async () => {
+    const problem: Problem<Tracer> = { step: (y, theta) => y.mul(theta).add(1) };
+    const theta = constantData(0.9);
+    theta.data.fill(3, 0, theta.data.length / 2);
+    const { stats } = await solve(device, problem, constantData(0), theta, { tol: 1e-12, maxSteps: 500, throw: false });
+    expect(status(stats.status.data)).toEqual(["diverged", "converged"]);
+    expect(stats.iterations.data[0]).toBeLessThan(stats.iterations.data[1]! / 2);
+  });
+
+  it("refuses a step that changes the type of y, and an empty start", async () => {
+    const smaller: Problem<Tracer> = { step: (y) => y.sum({ axes: 2 }) };
+    await expect(solve(device, smaller, constantData(0), constantData(1))).rejects.toThrow(
+      /the step turns y of type float64\[2,3,4\] into float64\[2,3\]/,
+    );
+    await expect(solve(device, scalarMap(0.5), constantData(0, [0, 3, 4]), constantData(1))).rejects.toThrow(
+      /y0 must be \[batch, time, channel\] with at least one of each, got float64\[0,3,4\]/,
+    );
+  });
+
   it("makes one iteration with maxSteps 1", async () => {
     const { y } = await solve(device, scalarMap(0.5), constantData(0), constantData(1), { maxSteps: 1, throw: false });
     expect(y.data[0]).toBe(1);

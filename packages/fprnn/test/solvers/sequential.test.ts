@@ -1,7 +1,7 @@
-import type { Tracer } from "@banach/autograd";
+import { array, type Tracer } from "@banach/autograd";
 import { reference } from "@banach/autograd/reference";
 import { describe, expect, it } from "vitest";
-import { fixedPoint, picard, sequential, type Solver, STATUSES } from "../../src/index.ts";
+import { causalProblem, fixedPoint, picard, sequential, solve, type Solver, STATUSES } from "../../src/index.ts";
 import { distance, rnn, rnnData, type RnnTheta } from "../problems.ts";
 
 const device = await reference();
@@ -62,5 +62,25 @@ describe("sequential", () => {
     );
     expect(y.shape).toEqual([1, 1, 4]);
     expect(stats.status.data[0]).toBe(0);
+  });
+
+  it("reports the residual of what it returns, so that a map that expands does not pass for solved", async () => {
+    // y -> 1 + 5 (y - 1): from 1.001 the first change is small, and every one after it larger.
+    const away = causalProblem<Tracer, Tracer, Tracer, Tracer>((y) => y.mul(5).sub(4), {
+      prepare: (theta) => ({
+        inputs: theta.transpose([1, 0, 2]),
+        state: theta.index(1, 0),
+        previous: theta.index(1, 0),
+      }),
+      at: (x) => x,
+      local: (y) => y.mul(5).sub(4),
+      advance: (_state, solution) => ({ y: solution.mul(5).sub(4), state: solution }),
+    });
+    const start = array(new Float64Array(1).fill(1.001), { shape: [1, 1, 1] });
+    const solver = sequential({ tol: 0.03, maxSteps: 40 });
+    const { y, stats } = await solve(device, away, start, start, { solver, throw: false });
+    const own = Math.abs((y.data[0]! * 5 - 4 - y.data[0]!) / (y.data[0]! * 5 - 4));
+    expect(stats.residual.data[0]).toBeCloseTo(own, 6);
+    expect(STATUSES[stats.status.data[0]!]).toBe("maxSteps");
   });
 });
