@@ -6,7 +6,7 @@ import { add } from "../ops/elementwise.ts";
 import { astype } from "../ops/lift.ts";
 import { eagerly, type Tensor } from "../random/eager.ts";
 import { literalTracer } from "../trace/builder.ts";
-import type { Tracer } from "../trace/tracer.ts";
+import { Tracer } from "../trace/tracer.ts";
 import { treeMap } from "../trace/tree.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -34,9 +34,12 @@ export interface Updated<P> {
 
 /** Both functions work inside a trace on tracers, and outside one, slowly, on host tensors. */
 export interface Optimizer {
-  /** The state before the first update. Throws DTypeError if a parameter is not a float. */
+  /** The state before the first update. Throws DTypeError if a parameter is not a tensor of floats. */
   init<P>(params: P): OptimizerState<P>;
-  /** One update. Throws TreeError if the trees differ in structure, ShapeError if a gradient does not fit its parameter. */
+  /**
+   * One update. Throws TreeError if the trees differ in structure, ShapeError if a gradient does not fit its parameter,
+   * and DTypeError if either is not a tensor; each names the place.
+   */
   update<P>(grads: P, state: OptimizerState<P>, params: P): Updated<P>;
 }
 
@@ -86,12 +89,23 @@ export function optimizer(rule: Rule): Optimizer {
 }
 
 function zeroSlot(param: Tracer, path: string): Tracer {
-  if (!isFloat(param.dtype))
+  requireTensor(param, "parameter", path);
+  if (!isFloat(param.dtype)) {
     throw new DTypeError(`optimizer: parameter '${path}' is ${formatType(param.type)}, not a float`);
+  }
   return zerosLike(param);
 }
 
+/** Throws DTypeError, naming the place, unless a leaf is what the types say. */
+function requireTensor(leaf: unknown, what: string, path: string): void {
+  if (leaf instanceof Tracer) return;
+  const found = typeof leaf === "object" ? `an instance of ${leaf?.constructor.name ?? "null"}` : `a ${typeof leaf}`;
+  throw new DTypeError(`optimizer: ${what} '${path}' is ${found}, not a tensor; make it one with array(...)`);
+}
+
 function requireGradient(param: Tracer, path: string, [grad]: readonly Tracer[]): void {
+  requireTensor(param, "parameter", path);
+  if (grad !== undefined) requireTensor(grad, "the gradient of", path);
   if (grad === undefined || formatType(grad.type) !== formatType(param.type)) {
     const found = grad === undefined ? "absent" : formatType(grad.type);
     throw new ShapeError(`optimizer: the gradient of '${path}' is ${found}, the parameter ${formatType(param.type)}`);

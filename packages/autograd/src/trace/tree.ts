@@ -111,7 +111,7 @@ export function treeLeaves<L>(tree: Tree<L>): readonly PathLeaf<L>[] {
 
 /**
  * Applies `f` to corresponding leaves of trees of one structure; the result has the structure of the first.
- * Throws TreeError, naming both structures, if they differ.
+ * Throws TreeError, naming the first place where they differ and what is there in each.
  */
 export function treeMap<T, L, R>(
   f: (leaf: L, path: string, others: readonly L[]) => R,
@@ -119,11 +119,10 @@ export function treeMap<T, L, R>(
   ...rest: readonly T[]
 ): MapTree<T, L, R> {
   const { leaves, def } = flatten(tree);
-  const text = formatTreeDef(def);
-  const others = rest.map((other) => {
+  const others = rest.map((other, i) => {
     const flat = flatten(other);
-    const otherText = formatTreeDef(flat.def);
-    if (otherText !== text) throw new TreeError(`treeMap: structures differ, ${text} and ${otherText}`);
+    const difference = firstDifference(def, flat.def, "");
+    if (difference !== null) throw new TreeError(`treeMap: tree ${i + 1} differs from tree 0 at ${difference}`);
     return flat.leaves;
   });
   const mapped = leaves.map(({ leaf, path }, i) =>
@@ -134,4 +133,46 @@ export function treeMap<T, L, R>(
     ),
   );
   return unflatten(def, mapped) as MapTree<T, L, R>;
+}
+
+/** Where two structures differ first and how, e.g. `'a.b': it has nothing, tree 0 a leaf`; null if they are equal. */
+function firstDifference(expected: TreeDef | undefined, found: TreeDef | undefined, path: string): string | null {
+  const under = (key: string | number): string => (path === "" ? String(key) : `${path}.${key}`);
+  if (expected?.kind === "object" && found?.kind === "object") {
+    const [a, b] = [new Map(expected.entries), new Map(found.entries)];
+    return firstOf([...new Set([...a.keys(), ...b.keys()])].sort(), (key) =>
+      firstDifference(a.get(key), b.get(key), under(key)),
+    );
+  }
+  if (expected?.kind === "array" && found?.kind === "array") {
+    const length = Math.max(expected.items.length, found.items.length);
+    return firstOf([...Array(length).keys()], (i) => firstDifference(expected.items[i], found.items[i], under(i)));
+  }
+  const [a, b] = [describeDef(expected), describeDef(found)];
+  return a === b ? null : `${path === "" ? "the root" : `'${path}'`}: it has ${b}, tree 0 ${a}`;
+}
+
+function firstOf<K>(keys: readonly K[], difference: (key: K) => string | null): string | null {
+  for (const key of keys) {
+    const found = difference(key);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+function describeDef(def: TreeDef | undefined): string {
+  switch (def?.kind) {
+    case undefined:
+      return "nothing";
+    case "leaf":
+      return "a leaf";
+    case "absent":
+      return String(def.value);
+    case "array":
+      return `an array of ${def.items.length}`;
+    case "object":
+      return `an object of [${def.entries.map(([key]) => key).join(", ")}]`;
+    default:
+      return def satisfies never;
+  }
 }

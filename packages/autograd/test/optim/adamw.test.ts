@@ -21,7 +21,7 @@ function run(optimizer: Optimizer, steps: number): { params: Params; step: numbe
   let current = params;
   let state = optimizer.init(current);
   for (let i = 0; i < steps; i++) ({ params: current, state } = optimizer.update(gradsAt(i), state, current));
-  return { params: current, step: (state.step as HostTensor).item() };
+  return { params: current, step: state.step.item() };
 }
 
 /** AdamW on one array, in plain JavaScript. */
@@ -81,7 +81,7 @@ describe("adamw", () => {
     expect([state.slots["mean"]?.a.dtype, state.slots["variance"]?.b.dtype]).toEqual(["float32", "float64"]);
     const next = optimizer.update(mixed, state, mixed);
     expect([next.params.a.dtype, next.params.b.dtype]).toEqual(["float32", "float64"]);
-    expect((next.state.step as HostTensor).dtype).toBe("int32");
+    expect(next.state.step.dtype).toBe("int32");
     expect(next.params.a.item()).toBeCloseTo(next.params.b.item(), 6);
   });
 
@@ -106,6 +106,18 @@ describe("adamw", () => {
     expect(() =>
       sgd({ learningRate: 1, momentum: 0.9 }).update(array([1]), optimizer.init(array([1])), array([1])),
     ).toThrow(/no slot 'velocity' but \[mean, variance\]/);
+  });
+
+  it("refuses leaves that are no tensors, and names what is missing", () => {
+    const optimizer = adamw({ learningRate: 0.1 });
+    expect(() => optimizer.init({ k: 1 })).toThrow(DTypeError);
+    expect(() => optimizer.init({ layer: { k: 1 } })).toThrow(/parameter 'layer.k' is a number, not a tensor/);
+    expect(() => optimizer.init([Float32Array.of(1)])).toThrow(/parameter '0' is an instance of Float32Array/);
+    const params = { a: array([1]), layer: { b: array([2]) } };
+    const state = optimizer.init<object>(params);
+    const update = (grads: object): unknown => optimizer.update<object>(grads, state, params);
+    expect(() => update({ a: array([1]), layer: { b: 2 } })).toThrow(/gradient of 'layer.b' is a number/);
+    expect(() => update({ a: array([1]), layer: {} })).toThrow(/at 'layer.b': it has nothing, tree 0 a leaf/);
   });
 
   it("refuses options outside their domains", () => {

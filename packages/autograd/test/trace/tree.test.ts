@@ -53,4 +53,16 @@ describe("trees", () => {
     expect(() => flatten(cycle)).toThrow(/'self.inner' contains itself/);
     expect(() => unflatten(flatten([1, 2]).def, [1])).toThrow(TreeError);
   });
+
+  it("name the first place where they differ", () => {
+    const differ = (a: unknown, b: unknown): void => void treeMap((x: unknown) => x, a, b);
+    expect(() => differ({ a: 1, b: { c: 2, d: 3 } }, { a: 1, b: { c: 2 } })).toThrow(
+      "treeMap: tree 1 differs from tree 0 at 'b.d': it has nothing, tree 0 a leaf",
+    );
+    expect(() => differ({ a: 1 }, { a: 1, extra: [] })).toThrow(/'extra': it has an array of 0, tree 0 nothing/);
+    expect(() => differ([1, [2]], [1, [2, 3]])).toThrow(/'1.1': it has a leaf, tree 0 nothing/);
+    expect(() => differ([1, null], [1, undefined])).toThrow(/'1': it has undefined, tree 0 null/);
+    expect(() => differ(1, { b: 1, a: 2 })).toThrow(/the root: it has an object of \[a, b\], tree 0 a leaf/);
+    expect(() => differ([1, 2], { 0: 1, 1: 2 })).toThrow(TreeError);
+  });
 });
