@@ -25,6 +25,8 @@ export default defineConfig({
   esbuild: { target: "node20" },
   test: {
     passWithNoTests: true,
+    setupFiles: [`${root}packages/autograd/test/properties.ts`],
+    reporters: ["default", `${root}packages/autograd/test/property-reporter.ts`],
     projects: [
       ...packages.map((name) => project(name, `packages/${name}/test/**/*.test.ts`)),
       project("docs", "docs/**/*.test.ts"),
