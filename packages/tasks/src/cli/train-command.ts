@@ -55,7 +55,6 @@ export async function startRun(io: Io, plan: RunPlan, options: StartOptions): Pr
 
 async function resume(io: Io, command: Command, flags: TrainFlags, path: string, report: Reporter): Promise<number> {
   requireResumable(command);
-  const given = (name: string): boolean => command.getOptionValueSource(name) === "cli";
   const folder = await openRun(path);
   const before = folder.config;
   const backends = preferred(flags, before);
@@ -63,16 +62,17 @@ async function resume(io: Io, command: Command, flags: TrainFlags, path: string,
   if (restarted !== null) return restarted;
   // Read before anything is changed: a checkpoint that is refused leaves the folder as it was.
   const state = await folder.load(initialState({ ...buildRun(before), seed: before.seed }));
+  const { step } = state.counters;
+  const steps = command.getOptionValueSource("steps") === "cli" ? flags.steps : before.steps;
+  if (steps < step) {
+    throw new UsageError(`--steps ${steps}: the run in ${path} has made ${step} already; give ${step} or more`);
+  }
+  const target = targetOf(flags, before.target);
   const opened = await openBackend(backends, report);
   await using device = opened.device;
-  const run = await folder.reconfigure({
-    ...opened.record,
-    ...(given("steps") ? { steps: flags.steps } : {}),
-    ...(flags.target === undefined ? {} : { target: targetOf(flags) }),
-    ...(flags.timeLimit === undefined ? {} : { timeLimit: flags.timeLimit }),
-  });
+  const timeLimit = flags.timeLimit ?? before.timeLimit;
+  const run = await folder.reconfigure({ ...opened.record, steps, target, timeLimit });
   const parts = buildRun(run.config);
-  const { step } = state.counters;
   await run.rewind(step);
   const line = { type: "resume", step, steps: run.config.steps, backend: device.name } as const;
   await run.append(line);

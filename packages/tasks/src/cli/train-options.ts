@@ -1,5 +1,6 @@
 /** The options of `banach train`, and the plan of a run that they make. */
 import { type Command, Option } from "commander";
+import { UsageError } from "../errors.ts";
 import { CONFIG_VERSION, type LengthsConfig, type RunPlan } from "../run/index.ts";
 import { findTask, resolveOptions, taskDefinitions } from "../tasks/index.ts";
 import { addBackendOptions, type BackendFlags } from "./backends.ts";
@@ -29,12 +30,15 @@ export interface TrainFlags extends BackendFlags {
   readonly adjoint?: "through-time" | "truncated";
   readonly seed: number;
   readonly target?: number;
-  readonly targetBatches: number;
+  readonly targetBatches?: number;
   readonly timeLimit?: number;
   readonly out?: string;
   readonly resume?: string;
   readonly json?: boolean;
 }
+
+/** Batches that have to reach a target, unless options or an earlier target say otherwise. */
+const TARGET_BATCHES = 3;
 
 /** Options that may come with --resume: they change how long the run goes on and where, and not its numbers so far. */
 export const RESUME_OPTIONS: readonly string[] = [
@@ -87,7 +91,11 @@ export function addTrainOptions(command: Command): Command {
   addBackendOptions(command, "the first that starts of wasm, reference; with --resume as before");
   return command
     .option("--target <accuracy>", "stop when it holds at full length; if it is missed, end with 1", share)
-    .option("--target-batches <n>", "batches of full length in a row that have to reach the target", positiveInteger, 3)
+    .option(
+      "--target-batches <n>",
+      `batches of full length in a row that have to reach the target (default: ${TARGET_BATCHES}; with --resume as before)`,
+      positiveInteger,
+    )
     .option("--time-limit <seconds>", "stop training after so long", positive)
     .option("--out <folder>", "folder of the run (default: runs/ and the time)")
     .option("--resume <folder>", "go on with the run in a folder")
@@ -124,9 +132,12 @@ export function planOf(flags: TrainFlags): RunPlan {
   };
 }
 
-/** The target accuracy with its number of batches. */
-export function targetOf({ target, targetBatches }: TrainFlags): RunPlan["target"] {
-  return target === undefined ? null : { accuracy: target, batches: targetBatches };
+/** The target accuracy with its number of batches; what the options leave open is as before. Throws UsageError. */
+export function targetOf({ target, targetBatches }: TrainFlags, before: RunPlan["target"] = null): RunPlan["target"] {
+  const accuracy = target ?? before?.accuracy;
+  if (accuracy !== undefined) return { accuracy, batches: targetBatches ?? before?.batches ?? TARGET_BATCHES };
+  if (targetBatches === undefined) return null;
+  throw new UsageError(`--target-batches ${targetBatches} means nothing without a target; give --target too`);
 }
 
 /** The options given that belong to some task; that the chosen one has them is checked later. */

@@ -130,7 +130,8 @@ function windowOf({ target }: TrainOptions): number {
 
 function reasonToStop(counters: TrainCounters, options: TrainOptions, seconds: number): StopReason | null {
   const { target, timeLimit, signal, steps, maxSkippedInRow = 50 } = options;
-  const recent = counters.fullLength;
+  // More than the window if a run goes on with a smaller one.
+  const recent = counters.fullLength.slice(-windowOf(options));
   if (counters.skippedInRow >= maxSkippedInRow) return "nonFinite";
   const reached = (accuracy: number): boolean =>
     recent.length >= windowOf(options) && recent.every((value) => value >= accuracy);

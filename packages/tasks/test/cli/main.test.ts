@@ -144,6 +144,48 @@ test("a target that is missed ends with 1", async () => {
   expect(stderr).toContain("missed the target");
 });
 
+describe("what comes with --resume", () => {
+  const made = async (name: string, ...args: readonly string[]): Promise<string> => {
+    const run = join(folder, name);
+    await banach(["train", ...tiny, ...args, "--out", run]);
+    return run;
+  };
+  const config = async (run: string): Promise<Record<string, unknown>> =>
+    JSON.parse(await readFile(join(run, "config.json"), "utf8")) as Record<string, unknown>;
+
+  test("fewer steps than were made are refused, and change nothing", async () => {
+    const run = await made("fewer");
+    const before = await config(run);
+    const { code, stderr } = await banach(["train", "--resume", run, "--steps", "2"]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("has made 3 already; give 3 or more")]);
+    expect(await config(run)).toEqual(before);
+    expect((await banach(["train", "--resume", run, "--steps", "3"])).code).toBe(0);
+  });
+
+  test("of a target, what is not given is as it was", async () => {
+    const run = await made("target", "--target", "1", "--target-batches", "5");
+    const resumed = async (...args: readonly string[]): Promise<unknown> => {
+      await banach(["train", "--resume", run, ...args]);
+      return (await config(run))["target"];
+    };
+    expect(await resumed()).toEqual({ accuracy: 1, batches: 5 });
+    expect(await resumed("--target", "0.9")).toEqual({ accuracy: 0.9, batches: 5 });
+    expect(await resumed("--target-batches", "7")).toEqual({ accuracy: 0.9, batches: 7 });
+  });
+
+  test("a number of batches without a target is refused", async () => {
+    const run = await made("aimless");
+    for (const args of [
+      ["--resume", run],
+      ["--out", join(folder, "never")],
+    ]) {
+      const { code, stderr } = await banach(["train", ...args, "--target-batches", "7"]);
+      expect([code, stderr]).toEqual([2, expect.stringContaining("--target-batches 7 means nothing without a target")]);
+    }
+    expect((await config(run))["target"]).toBeNull();
+  });
+});
+
 test("a run folder that was damaged is refused with the reason", async () => {
   const run = join(folder, "damaged");
   await banach(["train", ...tiny, "--out", run]);

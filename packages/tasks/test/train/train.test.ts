@@ -79,6 +79,15 @@ test("it learns, and stops at the target", async () => {
   expect(result.state.counters.fullLength).toHaveLength(3);
 });
 
+test("a run that goes on with fewer batches looks at so many, not at all that were kept", async () => {
+  const { state } = (await run({ steps: 0 })).result;
+  const counters = { ...state.counters, fullLength: [0.1, 0.1, 1] };
+  const on = async (batches: number): Promise<string> =>
+    (await run({ steps: 0, state: { ...state, counters }, target: { accuracy: 0.9, batches } })).result.reason;
+  expect(await on(1)).toBe("target");
+  expect(await on(2)).toBe("steps");
+});
+
 /** NaN in the loss of every batch, gradient included. */
 function poisoned(model: SequenceModel): SequenceModel {
   return {
