@@ -86,6 +86,7 @@ async function run(): Promise<void> {
     clock,
     samples,
     fewest: Math.min(3, samples),
+    warmUp: tiny ? 0 : 200,
     sampleTime: tiny ? 0 : 5,
     budget: 2000,
   };

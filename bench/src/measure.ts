@@ -9,6 +9,8 @@ export interface MeasureOptions {
   /** Samples of each contestant at most; slow ones get fewer, at least `fewest`. */
   readonly samples: number;
   readonly fewest: number;
+  /** Milliseconds that each contestant runs before: compilers replace code while it runs, after thousands of calls. */
+  readonly warmUp: number;
   /** Milliseconds that a sample lasts at least; a task is repeated until then. */
   readonly sampleTime: number;
   /** Milliseconds that one contestant may take, about. */
@@ -26,15 +28,14 @@ export async function interleave(tasks: readonly Task[], options: MeasureOptions
   const now = options.clock === "cpu" ? cpu : wall;
   const plans: { task: Task; repeats: number; stride: number; samples: number[] }[] = [];
   for (const task of tasks) {
-    await time(task, 1, now);
+    await warmUp(task, options.warmUp);
     let repeats = 1;
-    let took = await time(task, repeats, now);
-    // Compilers replace code while it runs; the estimate is of what is left after that.
-    while (took * repeats < options.sampleTime && repeats < 2 ** 20) {
+    let lasted = await time(task, repeats, now);
+    while (lasted < options.sampleTime && repeats < 2 ** 20) {
       repeats *= 2;
-      took = await time(task, repeats, now);
+      lasted = repeats * (await time(task, repeats, now));
     }
-    const affordable = Math.max(options.fewest, Math.floor(options.budget / (took * repeats)));
+    const affordable = Math.max(options.fewest, Math.floor(options.budget / lasted));
     const stride = Math.max(1, Math.ceil(options.samples / affordable));
     plans.push({ task, repeats, stride, samples: [] });
   }
@@ -44,6 +45,12 @@ export async function interleave(tasks: readonly Task[], options: MeasureOptions
     }
   }
   return plans.map(({ samples }) => samples);
+}
+
+async function warmUp(task: Task, milliseconds: number): Promise<void> {
+  const end = wall() + milliseconds;
+  do await time(task, 1, wall);
+  while (wall() < end);
 }
 
 async function time(task: Task, repeats: number, now: () => number): Promise<number> {

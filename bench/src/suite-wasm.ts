@@ -1,4 +1,5 @@
 /** The suite of the WASM backend: one thread, base SIMD. */
+import type { Ceilings } from "./ceilings.ts";
 import { compileSamples } from "./compile.ts";
 import type { Entry } from "./suite.ts";
 import { bytesOf, flopsOf, type WorkOf } from "./work.ts";
@@ -87,12 +88,13 @@ export function wasmSuite({ tiny }: { readonly tiny: boolean }): Readonly<Record
 }
 
 function gemm(work: WorkOf<"gemm" | "batched-gemm">): Entry {
-  return {
-    name: nameOf(work),
-    unit: "GFLOP/s",
-    work,
-    ceiling: { name: "mul+add in registers", of: ({ mulAdd }) => [mulAdd(flopsOf(work))] },
-  };
+  const name = nameOf(work);
+  if (work.kind === "gemm" && work.transposed !== "none") {
+    const plain = { ...work, transposed: "none" } as const;
+    return { name, unit: "GFLOP/s", work, ceiling: { name: "A B", of: () => [plain] } };
+  }
+  const ceiling = { name: "mul+add in registers", of: ({ mulAdd }: Ceilings) => [mulAdd(flopsOf(work))] };
+  return { name, unit: "GFLOP/s", work, ceiling };
 }
 
 function nameOf(work: WorkOf<"gemm" | "batched-gemm">): string {
