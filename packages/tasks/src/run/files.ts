@@ -1,5 +1,5 @@
 /** Files that are there whole or not at all: written aside, flushed, then renamed into place. */
-import { open, rename, rm } from "node:fs/promises";
+import { open, readFile, rename, rm, truncate } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** Replaces a file at once. A process killed at any point leaves the old one, or the new one. */
@@ -33,6 +33,16 @@ async function syncFolder(path: string): Promise<void> {
   } catch {
     // Windows refuses to open folders; the file itself is safe already.
   }
+}
+
+/** Cuts off a last line that has no line feed, as a process that was killed leaves it. No file is as good as an empty one. */
+export async function dropTornLine(path: string): Promise<void> {
+  const bytes = await readFile(path).catch((error: unknown) => {
+    if (errorCode(error) === "ENOENT") return Buffer.alloc(0);
+    throw error;
+  });
+  const whole = bytes.lastIndexOf("\n") + 1;
+  if (whole < bytes.length) await truncate(path, whole);
 }
 
 /** The code of a file system error, e.g. ENOENT. */

@@ -5,7 +5,7 @@ import { CheckpointError } from "@banach/autograd";
 import type { TrainState } from "../train/index.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 import { type BackendRecord, formatConfig, parseConfig, type RunConfig } from "./config.ts";
-import { errorCode, writeAtomically } from "./files.ts";
+import { dropTornLine, errorCode, writeAtomically } from "./files.ts";
 import { formatMetrics, linesUpTo, type MetricsLine } from "./metrics.ts";
 
 const CONFIG = "config.json";
@@ -17,6 +17,7 @@ export interface RunFolder {
   /** As it was given. */
   readonly path: string;
   readonly config: RunConfig;
+  /** Adds a line to the metrics. A last line that was cut short before the folder was opened is dropped first. */
   append(line: MetricsLine): Promise<void>;
   /** Replaces the checkpoint at once. */
   save(state: TrainState): Promise<void>;
@@ -79,10 +80,17 @@ async function requireFree(path: string): Promise<void> {
 
 function runFolder(path: string, config: RunConfig): RunFolder {
   const at = (name: string): string => resolve(path, name);
+  let endsInLine = false;
   return {
     path,
     config,
-    append: (line) => appendFile(at(METRICS), formatMetrics(line)),
+    append: async (line) => {
+      if (!endsInLine) await dropTornLine(at(METRICS));
+      // Until the line is there: one that fails half-way, on a full disk, leaves a torn one too.
+      endsInLine = false;
+      await appendFile(at(METRICS), formatMetrics(line));
+      endsInLine = true;
+    },
     save: (state) => writeAtomically(at(CHECKPOINT), encodeCheckpoint(state)),
     load: async (like) => {
       const bytes = await readFile(at(CHECKPOINT)).catch((error: unknown) => {

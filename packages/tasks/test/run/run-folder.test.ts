@@ -81,6 +81,24 @@ describe("run folders", () => {
     expect((await readdir(path())).filter((name) => name.endsWith(".tmp"))).toEqual(["checkpoint.safetensors.1.tmp"]);
   });
 
+  test.each([
+    ["", ""],
+    ['{"type":"step","st', ""],
+    ['{"type":"step","step":1}\n{"type":"step","st', '{"type":"step","step":1}\n'],
+    ['{"type":"step","step":1}\n', '{"type":"step","step":1}\n'],
+  ])("what is appended to the metrics %j of a killed process is a line of its own", async (before, kept) => {
+    await createRun(path(), config, stateOf());
+    const metrics = join(path(), "metrics.jsonl");
+    await writeFile(metrics, before);
+    const run = await openRun(path());
+    const line = '{"type":"resume","step":1,"steps":5,"backend":"wasm"}\n';
+    for (let i = 0; i < 2; i++) await run.append({ type: "resume", step: 1, steps: 5, backend: "wasm" });
+    expect(await readFile(metrics, "utf8")).toBe(kept + line + line);
+    await rm(metrics);
+    await (await openRun(path())).append({ type: "resume", step: 1, steps: 5, backend: "wasm" });
+    expect(await readFile(metrics, "utf8")).toBe(line);
+  });
+
   test("a folder with anything in it is not overwritten, an empty one is used", async () => {
     await mkdir(path());
     await createRun(path(), config, stateOf());
