@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { reference } from "@banach/autograd/reference";
 import { describe, expect, it } from "vitest";
 import type { Fixture } from "./golden-kinds/fixture.ts";
-import { checkFixture, TOLERANCE } from "./golden-kinds/index.ts";
+import { checkFixture, TOLERANCE, UnknownKindError } from "./golden-kinds/index.ts";
 
 const device = await reference();
 const folder = new URL("golden/", import.meta.url);
@@ -33,6 +33,12 @@ describe("golden fixtures", () => {
   it("says what is not built instead of passing it", async () => {
     expect(await checkFixture(device, { kind: "FPMamba" })).toBeNull();
     expect(await checkFixture(device, { kind: "mixer", config: { mixer: "kronecker" } })).toBeNull();
-    expect(await checkFixture(device, { kind: "unheard of" })).toBeNull();
+    expect(await checkFixture(device, { kind: "Mamba" })).toBeNull();
+  });
+
+  it("refuses a kind that the format does not have", async () => {
+    for (const fixture of [{ kind: "FPRRN" }, { kind: "toString" }, {}]) {
+      await expect(checkFixture(device, fixture)).rejects.toThrow(UnknownKindError);
+    }
   });
 });

@@ -23,8 +23,21 @@ const KINDS: Readonly<Record<string, Kind>> = {
 /** Largest relative error allowed against float64 fixtures. */
 export const TOLERANCE = 1e-9;
 
-/** The comparisons of a fixture, or null if what it describes is not built. */
+/** Kinds of the fixtures' format that nothing here compares yet. */
+const NOT_BUILT: readonly string[] = ["Mamba"];
+
+/** The file's `kind` is none of the format, so it is a mistake and not something to come. */
+export class UnknownKindError extends Error {
+  override readonly name: string = "UnknownKindError";
+}
+
+/** The comparisons of a fixture, or null if what it describes is not built. Throws UnknownKindError. */
 export async function checkFixture(device: Device, fixture: Fixture): Promise<Comparison[] | null> {
-  const kind = KINDS[fixture.kind ?? ""];
+  const name = fixture.kind ?? "";
+  const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
+  if (kind === undefined && !NOT_BUILT.includes(name)) {
+    const kinds = [...Object.keys(KINDS), ...NOT_BUILT].join(", ");
+    throw new UnknownKindError(`no kind is called ${JSON.stringify(name)}; the kinds are ${kinds}`);
+  }
   return kind?.isBuilt(fixture) === true ? kind.check(device, fixture) : null;
 }
