@@ -37,7 +37,8 @@ export async function evalCommand(io: Io, path: string, command: Command): Promi
     `${parts.task.name}: ${path} after step ${state.counters.step}, trained at lengths up to ${full}; backend ${device.name}`,
   );
   noteChange(config, opened.record, report);
-  return await interruptible(io, report.note, async (signal) => {
+  const onInterrupt = (): void => report.note("finishing the batch at hand; Ctrl-C again ends at once");
+  return await interruptible(io, onInterrupt, async (signal) => {
     const rows = await evaluateRun({
       run,
       state,
@@ -54,13 +55,23 @@ export async function evalCommand(io: Io, path: string, command: Command): Promi
   });
 }
 
+/** Times the iterations in training: another solver or tolerance may need more. */
+const MAX_STEPS_FACTOR = 10;
+
+/** In words. */
+export const MAX_STEPS_DEFAULT = `as in training, and twice as many at a tenth of its tolerance; ${MAX_STEPS_FACTOR} times as many with --solver or --tol`;
+
 /** As in training and tighter, or the one way of solving that the options describe. */
 function variantsOf(config: RunConfig, { solver, tol, maxSteps }: EvalFlags): readonly Variant[] {
   if (solver === undefined && tol === undefined && maxSteps === undefined) return trainingVariants(config);
   const trained = config.model.solver;
-  const chosen = { kind: solver ?? trained.kind, tol: tol ?? trained.tol, maxSteps: maxSteps ?? 10 * trained.maxSteps };
+  const chosen = {
+    kind: solver ?? trained.kind,
+    tol: tol ?? trained.tol,
+    maxSteps: maxSteps ?? MAX_STEPS_FACTOR * trained.maxSteps,
+  };
   // Without a gradient the adjoint does not matter, but it has to fit the solver.
   const adjoint = { kind: chosen.kind === "sequential" ? "through-time" : "truncated" } as const;
   const model = buildModel({ ...config.model, solver: chosen, adjoint }, buildTask(config).vocabulary);
-  return [{ label: `${chosen.kind} tol ${chosen.tol}`, model }];
+  return [{ label: `${chosen.kind} tol ${chosen.tol}, up to ${chosen.maxSteps} iterations`, model }];
 }

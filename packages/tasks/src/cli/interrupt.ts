@@ -5,10 +5,10 @@ import type { Io } from "./io.ts";
 /** A terminal and a parent such as npm may both pass on the same Ctrl-C: what comes within this time is one. */
 const SAME_INTERRUPT_MS = 300;
 
-/** Runs work with a signal that the first interrupt aborts; `note` says so. */
+/** Runs work with a signal that the first interrupt aborts; `onFirst` says what comes then. */
 export async function interruptible<T>(
   io: Io,
-  note: (text: string) => void,
+  onFirst: () => void,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
@@ -17,7 +17,7 @@ export async function interruptible<T>(
     if (firstAt === null) {
       firstAt = performance.now();
       controller.abort();
-      note("finishing the step at hand, then saving; Ctrl-C again ends at once");
+      onFirst();
     } else if (performance.now() - firstAt > SAME_INTERRUPT_MS) {
       io.exit(EXIT.interrupted);
     }

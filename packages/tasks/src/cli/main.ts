@@ -2,10 +2,10 @@
 import { Command, Option } from "commander";
 import { addBackendOptions } from "./backends.ts";
 import { doctorCommand } from "./doctor-command.ts";
-import { evalCommand } from "./eval-command.ts";
+import { evalCommand, MAX_STEPS_DEFAULT } from "./eval-command.ts";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
-import { integer, nonNegative, positiveInteger, positiveIntegers } from "./options.ts";
+import { folder, integer, nonNegative, positiveInteger, positiveIntegers } from "./options.ts";
 import { startCommand } from "./start-command.ts";
 import { trainCommand } from "./train-command.ts";
 import { addTrainOptions } from "./train-options.ts";
@@ -40,7 +40,7 @@ function buildProgram(io: Io, runner: Runner): Command {
     .description("train a first model, and show what was learnt: parity, in seconds");
   prepare(start, io)
     .option("--quick", "the run that takes seconds: parity, which is what start does without it too")
-    .option("--out <folder>", "folder of the run (default: runs/ and the time)")
+    .option("--out <folder>", "folder of the run (default: runs/ and the time)", folder)
     .option("--seed <n>", "of all random numbers", integer, 0)
     .option("--json", "write results as JSON lines")
     .action(() => runner(() => startCommand(io, start)));
@@ -51,11 +51,11 @@ function buildProgram(io: Io, runner: Runner): Command {
 
   const evaluation = program.command("eval").description("accuracy by length of a run that was trained before");
   prepare(evaluation, io)
-    .argument("<folder>", "folder of the run")
+    .argument("<folder>", "folder of the run", folder)
     .option("--lengths <list>", "lengths (default: 1, 2, 3, 4 times the trained one)", positiveIntegers)
     .addOption(new Option("--solver <name>", "another solver than in training").choices(["sequential", "picard"]))
     .option("--tol <tolerance>", "another tolerance; by default that of training and a tenth of it", nonNegative)
-    .option("--max-steps <n>", "iterations of the solver, at most", positiveInteger)
+    .option("--max-steps <n>", `iterations of the solver, at most (default: ${MAX_STEPS_DEFAULT})`, positiveInteger)
     .option("--batch <n>", "sequences per batch", positiveInteger, 128)
     .option("--batches <n>", "batches per length", positiveInteger, 2)
     .option("--json", "write results as JSON lines")
@@ -88,10 +88,12 @@ function prepare(command: Command, io: Io): Command {
 }
 
 function validFor(command: Command, message: string): string | null {
+  const commands = command.commands.map((sub) => sub.name()).join(", ");
   if (message.includes("unknown option")) {
-    return command.options.flatMap(({ long }) => long ?? []).join(", ");
+    const options = [...command.options.flatMap(({ long }) => long ?? []), "--help"].join(", ");
+    return command.commands.length === 0 ? options : `${options}; options of their own have ${commands}`;
   }
-  if (message.includes("unknown command")) return command.commands.map((sub) => sub.name()).join(", ");
+  if (message.includes("unknown command")) return commands;
   return null;
 }
 

@@ -100,13 +100,16 @@ function requireResumable(command: Command): void {
 
 async function trainAndFinish(io: Io, options: Omit<SessionOptions, "signal">, finish: Finish): Promise<ExitCode> {
   const { run, report } = options;
-  return interruptible(io, report.note, async (signal) => {
+  let doing = "finishing the step at hand, then saving";
+  const onInterrupt = (): void => report.note(`${doing}; Ctrl-C again ends at once`);
+  return interruptible(io, onInterrupt, async (signal) => {
     const result: TrainResult = await trainRun({ ...options, signal });
     const interrupted = (): ExitCode => {
       report.note(`saved in ${run.path}; go on with: ${io.command} train --resume ${quote(run.path)}`);
       return EXIT.interrupted;
     };
     if (result.reason === "interrupted") return interrupted();
+    doing = "finishing the batch at hand";
     const code = await finish({ ...options, state: result.state, signal });
     if (signal.aborted) return interrupted();
     report.note(`run folder ${run.path}`);

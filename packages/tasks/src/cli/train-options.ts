@@ -4,13 +4,13 @@ import { UsageError } from "../errors.ts";
 import { CONFIG_VERSION, type LengthsConfig, type RunPlan } from "../run/index.ts";
 import { findTask, resolveOptions, taskDefinitions } from "../tasks/index.ts";
 import { addBackendOptions, type BackendFlags } from "./backends.ts";
-import { integer, nonNegative, positive, positiveInteger, share } from "./options.ts";
+import { folder, integer, nonNegative, positive, positiveInteger, share } from "./options.ts";
 
 /** As commander hands them over; options of tasks are texts besides. */
 export interface TrainFlags extends BackendFlags {
   readonly task: string;
   readonly length: number;
-  readonly minLength: number;
+  readonly minLength?: number;
   readonly lengthSchedule: LengthsConfig["kind"];
   readonly batch: number;
   readonly steps: number;
@@ -67,7 +67,11 @@ export function addTrainOptions(command: Command): Command {
   }
   command
     .option("--length <n>", "full length of the sequences", positiveInteger, 16)
-    .option("--min-length <n>", "shortest length, of schedules that vary it", positiveInteger, 2)
+    .option(
+      "--min-length <n>",
+      "shortest length, of schedules that vary it (default: 2, or 1 for --length 1)",
+      positiveInteger,
+    )
     .addOption(choice("--length-schedule <name>", "lengths of batches", ["uniform", "fixed", "curriculum"], "uniform"))
     .option("--batch <n>", "sequences per step", positiveInteger, 64)
     .option("--steps <n>", "steps, at most", positiveInteger, 900)
@@ -97,8 +101,8 @@ export function addTrainOptions(command: Command): Command {
       positiveInteger,
     )
     .option("--time-limit <seconds>", "stop training after so long", positive)
-    .option("--out <folder>", "folder of the run (default: runs/ and the time)")
-    .option("--resume <folder>", "go on with the run in a folder")
+    .option("--out <folder>", "folder of the run (default: runs/ and the time)", folder)
+    .option("--resume <folder>", "go on with the run in a folder", folder)
     .option("--json", "write results as JSON lines");
 }
 
@@ -147,10 +151,10 @@ function taskOptionsOf(flags: TrainFlags): Readonly<Record<string, string>> {
   return Object.fromEntries(given.flatMap(([name, value]) => (names.has(name) ? [[name, String(value)]] : [])));
 }
 
-function lengthsOf({ lengthSchedule, length, minLength }: TrainFlags): LengthsConfig {
+function lengthsOf({ lengthSchedule, length, minLength = Math.min(2, length) }: TrainFlags): LengthsConfig {
+  if (lengthSchedule === "fixed") return { kind: "fixed", length };
+  if (minLength > length) throw new UsageError(`--min-length ${minLength} is above --length ${length}`);
   switch (lengthSchedule) {
-    case "fixed":
-      return { kind: "fixed", length };
     case "uniform":
       return { kind: "uniform", from: minLength, to: length };
     case "curriculum":

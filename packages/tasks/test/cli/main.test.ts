@@ -26,7 +26,12 @@ describe("usage errors end with 2 and say what is valid", () => {
     [["train", "--target", "1.5"], "Expected a number above 0 and up to 1"],
     [["train", "--learning", "1"], "valid: --task, --group, --score, --length"],
     [["train", "extra"], "too many arguments"],
-    [["train", "--length", "3", "--min-length", "4"], "1 <= from <= to, got 4 and 3"],
+    [["train", "--length", "3", "--min-length", "4"], "--min-length 4 is above --length 3"],
+    [["train", "--out", ""], "Expected the path of a folder"],
+    [["train", "--resume", ""], "Expected the path of a folder"],
+    [["start", "--out", ""], "Expected the path of a folder"],
+    [["eval", ""], "Expected the path of a folder"],
+    [["--quiet"], "valid: --help; options of their own have start, train, eval, doctor"],
     [["train", "--solver", "picard", "--adjoint", "through-time"], "use adjoint truncated"],
     [["dance"], "valid: start, train, eval, doctor"],
     [["eval"], "missing required argument 'folder'"],
@@ -45,6 +50,8 @@ test("help and its exit code", async () => {
   expect(help.code).toBe(0);
   expect(help.stdout).toContain("Exit codes: 0 done, 1 a target was missed or a check failed, 2 unknown option");
   expect((await banach(["train", "--help"])).stdout).toContain("--group <value>");
+  const lines = (await banach(["eval", "--help"])).stdout.replaceAll(/\s+/g, " ");
+  expect(lines).toContain("10 times as many with --solver or --tol");
 });
 
 test("an error with --json is an object on stdout too", async () => {
@@ -75,7 +82,9 @@ test("a run is trained, refused a second time, evaluated and resumed", { timeout
     ["evaluation", 6, "tol 0.003"],
   ]);
   const other = await banach(["eval", run, "--solver", "picard", "--lengths", "3", "--batch", "4", "--json"]);
-  expect(jsonLines(other.stdout)).toMatchObject([{ variant: "picard tol 0.03" }]);
+  expect(jsonLines(other.stdout)).toMatchObject([{ variant: "picard tol 0.03, up to 400 iterations" }]);
+  const tight = await banach(["eval", run, "--tol", "0.1", "--max-steps", "7", "--lengths", "3", "--json"]);
+  expect(jsonLines(tight.stdout)).toMatchObject([{ variant: "sequential tol 0.1, up to 7 iterations" }]);
 
   const refused = await banach(["train", "--resume", run, "--lr", "1"]);
   expect(refused.code).toBe(2);
@@ -121,6 +130,25 @@ test("an interrupt finishes the step, saves and ends with 130; what is saved goe
   expect((await params(cut)).equals(await params(whole))).toBe(true);
 });
 
+test("an interrupt of an evaluation says nothing of saving, and of the one after training neither", async () => {
+  const run = join(folder, "evaluated");
+  const interruptAt =
+    (wanted: string) =>
+    (text: string, interrupt: () => void): void => {
+      if (text.includes(wanted)) interrupt();
+    };
+  const said = "finishing the batch at hand; Ctrl-C again ends at once";
+  await banach(["train", ...tiny, "--out", run]);
+  for (const args of [
+    ["eval", run, "--lengths", "3", "--batch", "4"],
+    ["train", "--resume", run],
+  ]) {
+    const { code, stderr } = await banach(args, { onWrite: interruptAt("evaluating 1/4") });
+    expect([code, stderr]).toEqual([130, expect.stringContaining(said)]);
+    expect(stderr).not.toContain("then saving");
+  }
+});
+
 test("a second interrupt ends at once; one that comes within an instant is the same one", async () => {
   let interrupts = 0;
   const { exits } = await banach(["train", ...tiny, "--steps", "2", "--out", join(folder, "twice"), "--json"], {
@@ -137,6 +165,15 @@ test("a second interrupt ends at once; one that comes within an instant is the s
   expect(interrupts).toBe(1);
   expect(exits).toEqual([130]);
 });
+
+test.each([[[]], [["--length-schedule", "curriculum"]], [["--length-schedule", "fixed"]]])(
+  "length 1 works with %j",
+  async (args) => {
+    const run = join(folder, `one${args.at(-1) ?? ""}`);
+    const { code, stderr } = await banach(["train", ...tiny, "--length", "1", ...args, "--out", run]);
+    expect([code, stderr]).toEqual([0, expect.stringContaining("all 3 steps made")]);
+  },
+);
 
 test("a target that is missed ends with 1", async () => {
   const { code, stderr } = await banach(["train", ...tiny, "--target", "1", "--out", join(folder, "missed")]);
