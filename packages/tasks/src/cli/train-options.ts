@@ -1,7 +1,7 @@
 /** The options of `banach train`, and the plan of a run that they make. */
 import { type Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
-import { CONFIG_VERSION, type LengthsConfig, type RunPlan } from "../run/index.ts";
+import { CONFIG_VERSION, type LayerConfig, type LengthsConfig, type RunPlan } from "../run/index.ts";
 import { findTask, resolveOptions, taskDefinitions } from "../tasks/index.ts";
 import { addBackendOptions, type BackendFlags } from "./backends.ts";
 import { folder, integer, nonNegative, positive, positiveInteger, share } from "./options.ts";
@@ -18,8 +18,10 @@ export interface TrainFlags extends BackendFlags {
   readonly lrSchedule: "constant" | "cosine";
   readonly weightDecay: number;
   readonly clip: number;
+  readonly layer: LayerConfig["kind"];
   readonly dModel: number;
   readonly expand: number;
+  readonly state?: number;
   readonly layers: number;
   readonly mixer: "householder";
   readonly rank: number;
@@ -36,6 +38,9 @@ export interface TrainFlags extends BackendFlags {
   readonly resume?: string;
   readonly json?: boolean;
 }
+
+/** Size of the state of each channel of FP-Mamba. */
+const STATE = 16;
 
 /** Batches that have to reach a target, unless options or an earlier target say otherwise. */
 const TARGET_BATCHES = 3;
@@ -79,9 +84,13 @@ export function addTrainOptions(command: Command): Command {
     .addOption(choice("--lr-schedule <name>", "learning rate over the steps", ["constant", "cosine"], "constant"))
     .option("--weight-decay <rate>", "of all but norms and biases", nonNegative, 0.01)
     .option("--clip <norm>", "largest global norm of the gradient, 0 for any", nonNegative, 1)
+    .addOption(
+      choice("--layer <name>", "kind of the layers; fp-mamba may not converge", ["fp-rnn", "fp-mamba"], "fp-rnn"),
+    )
     .option("--d-model <n>", "channels of the model", positiveInteger, 16)
     .option("--expand <n>", "inner channels per channel", positiveInteger, 2)
-    .option("--layers <n>", "FP-RNN layers", positiveInteger, 1)
+    .option("--state <n>", `fp-mamba: state of a channel (default: ${STATE})`, positiveInteger)
+    .option("--layers <n>", "layers of the model", positiveInteger, 1)
     .addOption(choice("--mixer <name>", "mixer of the channels", ["householder"], "householder"))
     .option("--rank <n>", "reflections of the mixer", positiveInteger, 2)
     .addOption(choice("--gain <n>", "scale of a reflection; 2 can leave the region of contraction", ["1", "2"], "1"))
@@ -114,7 +123,7 @@ export function planOf(flags: TrainFlags): RunPlan {
     task: { name: task.name, options: resolveOptions(task, taskOptionsOf(flags)) },
     lengths: lengthsOf(flags),
     model: {
-      kind: "fp-rnn",
+      ...layerOf(flags),
       dModel: flags.dModel,
       expand: flags.expand,
       layers: flags.layers,
@@ -149,6 +158,12 @@ function taskOptionsOf(flags: TrainFlags): Readonly<Record<string, string>> {
   const names = new Set(taskDefinitions.flatMap(({ options }) => options.map(({ name }) => name)));
   const given = Object.entries(flags as unknown as Readonly<Record<string, unknown>>);
   return Object.fromEntries(given.flatMap(([name, value]) => (names.has(name) ? [[name, String(value)]] : [])));
+}
+
+function layerOf({ layer, state }: TrainFlags): LayerConfig {
+  if (layer === "fp-mamba") return { kind: layer, dState: state ?? STATE };
+  if (state === undefined) return { kind: layer };
+  throw new UsageError(`--state ${state} is for --layer fp-mamba; ${layer} has one state per channel`);
 }
 
 function lengthsOf({ lengthSchedule, length, minLength = Math.min(2, length) }: TrainFlags): LengthsConfig {

@@ -1,9 +1,11 @@
 /** From the configuration of a run to its parts: task, model, optimiser, length schedule. */
 import { ArgumentError, optim } from "@banach/autograd";
 import {
+  fpMamba,
   fpRnn,
   householder,
   languageModel,
+  type Layer,
   picard,
   sequential,
   type SolverAndAdjoint,
@@ -53,14 +55,22 @@ function solverAndAdjoint(
 /** The language model of one kind of layer, in float32. */
 export function buildModel(config: ModelConfig, vocabulary: number): SequenceModel {
   const { dModel, expand, mixer, solver, adjoint } = config;
-  const layer = fpRnn({
+  const options = {
     dModel,
     expand,
     mixer: householder({ rank: mixer.rank, gain: mixer.gain }),
     ...solverAndAdjoint(solver, adjoint),
-  });
-  const layers = Array.from({ length: config.layers }, () => layer);
-  return languageModel({ vocabulary, dModel, layers });
+  };
+  const stacked = <P, S>(layer: Layer<P, S>): SequenceModel =>
+    languageModel({ vocabulary, dModel, layers: Array.from({ length: config.layers }, () => layer) });
+  switch (config.kind) {
+    case "fp-rnn":
+      return stacked(fpRnn(options));
+    case "fp-mamba":
+      return stacked(fpMamba({ ...options, dState: config.dState }));
+    default:
+      return config satisfies never;
+  }
 }
 
 /** The same model, solved to another tolerance with up to `maxSteps` iterations. */

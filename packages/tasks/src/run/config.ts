@@ -11,8 +11,16 @@ export type LengthsConfig =
   | { readonly kind: "uniform"; readonly from: number; readonly to: number }
   | { readonly kind: "curriculum"; readonly from: number; readonly to: number; readonly threshold: number };
 
-export interface ModelConfig {
-  readonly kind: "fp-rnn";
+/** The kind of the layers, with what only this kind has. */
+export type LayerConfig =
+  | { readonly kind: "fp-rnn" }
+  /** `dState` is the size of each channel's state. */
+  | { readonly kind: "fp-mamba"; readonly dState: number };
+
+export type ModelConfig = LayerConfig & ModelShape;
+
+/** What every kind of layer has. */
+interface ModelShape {
   readonly dModel: number;
   readonly expand: number;
   readonly layers: number;
@@ -63,8 +71,7 @@ const lengthsSchema: z.ZodType<LengthsConfig> = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("curriculum"), from: size, to: size, threshold: z.number().gt(0).lt(1) }),
 ]);
 
-const modelSchema: z.ZodType<ModelConfig> = z.strictObject({
-  kind: z.literal("fp-rnn"),
+const modelShape = {
   dModel: size,
   expand: size,
   layers: size,
@@ -79,7 +86,12 @@ const modelSchema: z.ZodType<ModelConfig> = z.strictObject({
     maxSteps: size,
   }),
   adjoint: z.strictObject({ kind: z.enum(["through-time", "truncated"]) }),
-});
+};
+
+const modelSchema: z.ZodType<ModelConfig> = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("fp-rnn"), ...modelShape }),
+  z.strictObject({ kind: z.literal("fp-mamba"), dState: size, ...modelShape }),
+]);
 
 const configSchema: z.ZodType<RunConfig> = z.strictObject({
   version: z.literal(CONFIG_VERSION),

@@ -3,6 +3,7 @@ export { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 export {
   type BackendRecord,
   CONFIG_VERSION,
+  type LayerConfig,
   type LengthsConfig,
   type ModelConfig,
   type OptimizerConfig,

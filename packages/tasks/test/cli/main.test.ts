@@ -22,6 +22,8 @@ describe("usage errors end with 2 and say what is valid", () => {
     [["train", "--backend", "abacus"], "Allowed choices are wasm, reference"],
     [["train", "--relaxed", "--backend", "reference"], "backend reference has no relaxed SIMD"],
     [["doctor", "--relaxed", "--backend", "reference"], "backend reference has no relaxed SIMD"],
+    [["train", "--layer", "mamba"], "Allowed choices are fp-rnn, fp-mamba"],
+    [["train", "--state", "4"], "--state 4 is for --layer fp-mamba"],
     [["train", "--batch", "many"], "Expected a positive integer"],
     [["train", "--target", "1.5"], "Expected a number above 0 and up to 1"],
     [["train", "--learning", "1"], "valid: --task, --group, --score, --length"],
@@ -112,6 +114,39 @@ test("resumed training gives the numbers of training in one go, checkpoint and a
   await banach(["train", "--resume", parts, "--steps", "6"]);
   const checkpoint = (path: string): Promise<Buffer> => readFile(join(path, "checkpoint.safetensors"));
   expect((await checkpoint(parts)).equals(await checkpoint(whole))).toBe(true);
+});
+
+describe("--layer fp-mamba", () => {
+  const sizes = ["--layer", "fp-mamba", "--state", "2", "--rank", "2", "--gain", "2"];
+  const mamba = ["train", ...tiny, ...sizes, "--length-schedule", "curriculum"];
+
+  test("trains, resumes bit for bit and is evaluated", { timeout: 30_000 }, async () => {
+    const [whole, parts] = [join(folder, "mamba"), join(folder, "mamba-parts")];
+    const trained = await banach([...mamba, "--steps", "2", "--out", whole, "--json"]);
+    expect(trained.code).toBe(0);
+    const model = { kind: "fp-mamba", dState: 2, dModel: 4, mixer: { rank: 2, gain: 2 } };
+    const [first, ...lines] = jsonLines(trained.stdout);
+    expect(first).toMatchObject({ type: "run", config: { model, lengths: { kind: "curriculum", from: 2, to: 3 } } });
+    const steps = lines.filter(({ type }) => type === "step");
+    expect(steps).toMatchObject([{ skipped: false }, { skipped: false }]);
+
+    await banach([...mamba, "--steps", "1", "--out", parts]);
+    expect((await banach(["train", "--resume", parts, "--steps", "2"])).code).toBe(0);
+    const checkpoint = (path: string): Promise<Buffer> => readFile(join(path, "checkpoint.safetensors"));
+    expect((await checkpoint(parts)).equals(await checkpoint(whole))).toBe(true);
+
+    const evaluated = await banach(["eval", parts, "--lengths", "3", "--batch", "4", "--solver", "picard", "--json"]);
+    expect(jsonLines(evaluated.stdout)).toMatchObject([{ variant: "picard tol 0.03, up to 400 iterations" }]);
+  });
+
+  test("sequences that do not converge are counted, warned of and shown", { timeout: 30_000 }, async () => {
+    const run = join(folder, "mamba-apart");
+    const { code, stdout, stderr } = await banach([...mamba, "--tol", "0", "--max-steps", "2", "--out", run]);
+    expect(code).toBe(0);
+    expect(stderr).toContain("warning: step 1: the solver left 4 sequences above its tolerance (4 so far)");
+    expect(stderr).toContain("sequences not converged 12");
+    expect(stdout).toMatch(/converged\n.* 0\.0 %/);
+  });
 });
 
 test("an interrupt finishes the step, saves and ends with 130; what is saved goes on to the same numbers", async () => {

@@ -5,7 +5,7 @@ import { CheckpointError, type HostTensor, optim, treeLeaves } from "@banach/aut
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parityPlan } from "../../src/cli/parity-story.ts";
 import { buildRun } from "../../src/models/build.ts";
-import { parseConfig } from "../../src/run/config.ts";
+import { parseConfig, type RunConfig } from "../../src/run/config.ts";
 import { createRun, decodeCheckpoint, encodeCheckpoint, openRun } from "../../src/run/index.ts";
 import { linesUpTo } from "../../src/run/metrics.ts";
 import { initialState, type TrainState, uniform } from "../../src/train/index.ts";
@@ -126,16 +126,25 @@ test.each([
   [JSON.stringify({ ...config, batch: 0 }), "batch: "],
   [JSON.stringify({ ...config, more: 1 }), 'Unrecognized key: "more"'],
   [JSON.stringify({ ...config, model: { ...config.model, mixer: { kind: "x" } } }), "model.mixer.kind"],
+  [JSON.stringify({ ...config, model: { ...config.model, dState: 4 } }), 'Unrecognized key: "dState"'],
+  [JSON.stringify({ ...config, model: { ...config.model, kind: "fp-mamba" } }), "model.dState"],
+  [JSON.stringify({ ...config, model: { ...config.model, kind: "fp-mamba", dState: 0 } }), "model.dState"],
+  [JSON.stringify({ ...config, model: { ...config.model, kind: "mamba" } }), "model.kind"],
   ['{"version":1,"version":1}', 'duplicate key "version"'],
 ])("the config %s is refused", (text, reason) => {
   expect(() => parseConfig(text)).toThrow(CheckpointError);
   expect(() => parseConfig(text)).toThrow(reason);
 });
 
-test("a configuration that was written is read as it was, and can be built", () => {
-  expect(parseConfig(JSON.stringify(config))).toEqual(config);
-  expect(buildRun(config).task.vocabulary).toBe(16);
-});
+test.each([{ kind: "fp-rnn" }, { kind: "fp-mamba", dState: 4 }] as const)(
+  "a configuration of %j that was written is read as it was, and can be built",
+  (layer) => {
+    const { kind: _, ...shape } = config.model;
+    const chosen: RunConfig = { ...config, model: { ...shape, ...layer } };
+    expect(parseConfig(JSON.stringify(chosen))).toEqual(chosen);
+    expect(buildRun(chosen).task.vocabulary).toBe(16);
+  },
+);
 
 test("metrics are rewound to a step, without a line that was cut short", () => {
   const text = '{"type":"step","step":1}\n{"type":"step","step":2}\n{"type":"step","step":3}\n{"type":"st';
