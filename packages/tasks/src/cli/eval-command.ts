@@ -59,7 +59,7 @@ export async function evalCommand(io: Io, path: string, command: Command): Promi
 const MAX_STEPS_FACTOR = 10;
 
 /** In words. */
-export const MAX_STEPS_DEFAULT = `as in training, and twice as many at a tenth of its tolerance; ${MAX_STEPS_FACTOR} times as many with --solver or --tol`;
+export const MAX_STEPS_DEFAULT: string = `as in training, and twice as many at a tenth of its tolerance; ${MAX_STEPS_FACTOR} times as many with --solver or --tol`;
 
 /** As in training and tighter, or the one way of solving that the options describe. */
 function variantsOf(config: RunConfig, { solver, tol, maxSteps }: EvalFlags): readonly Variant[] {
