@@ -1,5 +1,6 @@
 // Makes a fresh clone ready with nothing but Node and npm: installs with the pinned pnpm, then builds. What is already
-// done is skipped, by digests of the inputs kept in node_modules/.banach. Options: --no-build, --force-build.
+// done is skipped, by digests of the inputs kept in node_modules/.banach. Options: --no-build, --force-build, and
+// --without-bench, which leaves out the other frameworks that only the bench measures against (about 200 MB).
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -35,16 +36,21 @@ function checkNode() {
   }
 }
 
-async function install() {
+/** @param {boolean} withBench */
+async function install(withBench) {
   const manifests = [root, ...packageFolders()].map((folder) => join(folder, "package.json"));
   const inputs = [join(root, "pnpm-lock.yaml"), join(root, "pnpm-workspace.yaml"), ...manifests];
   const wanted = digest(inputs, [process.platform, process.arch, process.versions.modules]);
-  if (readStamp("install") === wanted && existsSync(join(root, "node_modules", ".modules.yaml"))) return;
+  // What is installed with the bench serves without it too.
+  const enough = withBench ? [wanted] : [wanted, `${wanted} without bench`];
+  const done = readStamp("install");
+  if (done !== undefined && enough.includes(done) && existsSync(join(root, "node_modules", ".modules.yaml"))) return;
 
   const pnpm = readManifest(root).packageManager?.split("+")[0] ?? "pnpm@10";
   console.log(`setup: installing the dependencies with ${pnpm}`);
   const startedAt = performance.now();
   const args = ["--yes", pnpm, "install", "--frozen-lockfile", "--config.confirmModulesPurge=false"];
+  if (!withBench) args.push("--filter=!@banach/bench");
   const { code, output } = await runProgram("npx", args, {
     capture: true,
     shell: process.platform === "win32",
@@ -59,7 +65,7 @@ async function install() {
         : "Check that the npm registry can be reached (`npm ping`) and the disk has room, then run the command again.",
     );
   }
-  writeStamp("install", wanted);
+  writeStamp("install", withBench ? wanted : `${wanted} without bench`);
   console.log(`setup: dependencies installed in ${secondsSince(startedAt)}`);
 }
 
@@ -76,7 +82,8 @@ async function build(force) {
 
 checkNode();
 const options = process.argv.slice(2);
-const unknown = options.filter((option) => !["--no-build", "--force-build"].includes(option));
-if (unknown.length > 0) fail(`unknown option ${unknown.join(" ")}.`, "Options: --no-build, --force-build.");
-await install();
+const valid = ["--no-build", "--force-build", "--without-bench"];
+const unknown = options.filter((option) => !valid.includes(option));
+if (unknown.length > 0) fail(`unknown option ${unknown.join(" ")}.`, `Options: ${valid.join(", ")}.`);
+await install(!options.includes("--without-bench"));
 if (!options.includes("--no-build")) await build(options.includes("--force-build"));
