@@ -129,36 +129,65 @@ function beats(dtype: DType, x: Expr<"v128">, best: Expr<"v128">, position: Expr
   return v128.or(first, v128.or(f32x4.gt(x, best), nan));
 }
 
-/** Lanes hold parts of one point, combined pairwise at the end in an order that depends on the shape only. */
+/** Vectors that are accumulated side by side: an addition takes about as many cycles as this hides. */
+const PARTS = 4;
+
+/**
+ * Lanes hold parts of one point, combined pairwise at the end in an order that depends on the shape only. Long rows are
+ * summed in several vectors at once, for one would wait for itself.
+ */
 function lanesAlongReduced(kernel: ReduceKernel, plan: Plan, lane: number, host: KernelHost): KernelBody {
   const { sizes, kept, reduced, value, stores } = plan;
   const { combine } = kernel;
   const { dtype } = value;
   const size = sizes[lane] ?? 1;
+  const wide = Math.floor(size / (4 * PARTS));
+  const both = (a: Expr<"v128">, b: Expr<"v128">): Expr<"v128"> => combined(combine, dtype, a, b);
   return (f) => {
     const nest = new Nest(f, host.layout, [value], stores);
     nest.loops(sizes, kept, () => {
       f.scope(() => {
-        const total = f.local("v128", identity(combine, dtype));
+        const parts = Array.from({ length: wide > 0 ? PARTS : 1 }, () => f.local("v128", identity(combine, dtype)));
         const rest = f.local("v128", identity(combine, dtype));
         const add = (into: Local<"v128">, lanes: number): void => {
           f.scope(() => {
             const x = new LaneEmitter(f, { locator: nest, math: host.math, axis: lane, lanes }).value(value);
-            f.set(into, combined(combine, dtype, into, x));
+            f.set(into, both(into, x));
           });
         };
         nest.loops(sizes, reduced.slice(0, -1), () => {
-          nest.lanes(lane, size, (lanes) => {
-            add(lanes === 4 ? total : rest, lanes);
+          nest.loop(lane, wide, 4 * PARTS, () => {
+            parts.forEach((part, i) => {
+              nest.moved(lane, 4 * i, () => {
+                add(part, 4);
+              });
+            });
+          });
+          nest.moved(lane, wide * 4 * PARTS, () => {
+            nest.lanes(lane, size - wide * 4 * PARTS, (lanes) => {
+              add(lanes === 4 ? (parts[0] ?? rest) : rest, lanes);
+            });
           });
         });
-        const halves = f.let(combined(combine, dtype, total, shuffle32x4(total, total, [2, 3, 0, 1])));
-        const whole = f.let(combined(combine, dtype, halves, shuffle32x4(halves, halves, [1, 0, 3, 2])));
-        const accumulated = f.let(combined(combine, dtype, whole, rest));
+        const total = pairwise(parts, (a, b) => f.let(both(a, b)));
+        const halves = f.let(both(total, shuffle32x4(total, total, [2, 3, 0, 1])));
+        const whole = f.let(both(halves, shuffle32x4(halves, halves, [1, 0, 3, 2])));
+        const accumulated = f.let(both(whole, rest));
         new LaneEmitter(f, { locator: nest, math: host.math, axis: -1, lanes: 1, accumulated }).storeAll(stores);
       });
     });
   };
+}
+
+/** Combines neighbours until one is left. */
+function pairwise(
+  values: readonly Local<"v128">[],
+  combine: (a: Local<"v128">, b: Local<"v128">) => Local<"v128">,
+): Local<"v128"> {
+  const [first, second, ...rest] = values;
+  if (first === undefined) throw new RangeError("nothing to combine");
+  if (second === undefined) return first;
+  return pairwise([...rest, combine(first, second)], combine);
 }
 
 function identity(combine: ReduceKernel["combine"], dtype: DType): Expr<"v128"> {
