@@ -1,14 +1,9 @@
-/** What `banach start` does: parity, learnt by one layer, and shown to hold at lengths that it was not trained on. */
+/** Parity, learnt by one layer in seconds, and shown to hold at lengths that it was not trained on. */
 import type { RunPlan } from "../run/index.ts";
-import { EXIT, type ExitCode } from "./exit-codes.ts";
-import { formatPercent } from "./format.ts";
-import { accuracyAt, evaluateRun, evaluationTable, type SessionOptions } from "./session.ts";
+import type { Story } from "./story.ts";
 
 /** Longest length in training; evaluation goes to four times it. */
 const LENGTH = 16;
-
-/** What has to come out at the trained length. */
-const WANTED = 0.99;
 
 /** Parity by one FP-RNN layer of 16 channels with a Householder mixer of rank 2. */
 export function parityPlan(seed: number): RunPlan {
@@ -35,22 +30,12 @@ export function parityPlan(seed: number): RunPlan {
   };
 }
 
-/** Shows accuracy by length, and what it means; it has to be near 1 at the trained length. */
-export async function finishParity(options: SessionOptions): Promise<ExitCode> {
-  const { report } = options;
-  const lengths = [1, 2, 3, 4].map((factor) => factor * LENGTH);
-  const rows = await evaluateRun({ ...options, lengths });
-  if (rows.length < 2 * lengths.length) return EXIT.interrupted;
-  report.result("");
-  for (const line of evaluationTable(rows)) report.result(line);
-  report.result("");
-  report.result(
+export const parityStory: Story = {
+  plan: parityPlan,
+  lengths: [1, 2, 3, 4].map((factor) => factor * LENGTH),
+  wanted: [{ length: LENGTH, accuracy: 0.99 }],
+  meaning:
     "One layer whose recurrence is diagonal, with entries between 0 and 1, cannot keep parity; this one computes a dense\n" +
-      `recurrence as the fixed point of a diagonal one, and does. It was trained on lengths up to ${LENGTH}: equal figures at\n` +
-      "longer lengths, and at both tolerances, mean that it has learnt the rule and not its lengths or its solver.",
-  );
-  const accuracy = accuracyAt(rows, LENGTH);
-  if (accuracy >= WANTED) return EXIT.ok;
-  report.warn(`only ${formatPercent(accuracy)} right at length ${LENGTH}, ${formatPercent(WANTED)} wanted`);
-  return EXIT.checkFailed;
-}
+    `recurrence as the fixed point of a diagonal one, and does. It was trained on lengths up to ${LENGTH}: equal figures at\n` +
+    "longer lengths, and at both tolerances, mean that it has learnt the rule and not its lengths or its solver.",
+};

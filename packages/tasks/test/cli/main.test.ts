@@ -32,6 +32,7 @@ describe("usage errors end with 2 and say what is valid", () => {
     [["train", "--out", ""], "Expected the path of a folder"],
     [["train", "--resume", ""], "Expected the path of a folder"],
     [["start", "--out", ""], "Expected the path of a folder"],
+    [["start", "--quick", "--a5"], "cannot be used with option"],
     [["eval", ""], "Expected the path of a folder"],
     [["--quiet"], "valid: --help; options of their own have start, train, eval, doctor"],
     [["train", "--solver", "picard", "--adjoint", "through-time"], "use adjoint truncated"],
