@@ -11,7 +11,7 @@ import {
   Var,
 } from "../ir/graph.ts";
 import type { PrimitiveName, PrimitiveParams } from "../ir/primitives.ts";
-import { allocateHost, type DType, type HostArray, isFloat, sizeOf, type TensorType } from "../ir/tensor-type.ts";
+import { allocateHost, type DType, type HostArray, isFloat, type TensorType } from "../ir/tensor-type.ts";
 import { inferEquation } from "../ir/infer.ts";
 import { add } from "../ops/elementwise.ts";
 import { closeOver, copyEquation, Environment, traceOpen } from "../trace/builder.ts";
@@ -156,9 +156,4 @@ export function singleEquationGraph(equation: Equation): Graph {
   const inputs = equation.inputs.map((atom) => new Var(atom.type));
   const outputs = inferEquation(equation).map((type) => new Var(type));
   return { inputs, equations: [rewire(equation, inputs, outputs)], outputs };
-}
-
-/** Number of elements of the inputs in `wrt`. */
-export function sizeAmong(graph: Graph, wrt: readonly number[]): number {
-  return wrt.reduce((n, i) => n + sizeOf(graph.inputs[i]?.type.shape ?? []), 0);
 }
