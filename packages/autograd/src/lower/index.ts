@@ -15,7 +15,7 @@ export {
   visitExpression,
 } from "./expression.ts";
 export { lower } from "./lower.ts";
-export { type MemoryPlan, planMemory } from "./memory-plan.ts";
+export { type MemoryPlan, type Places, planMemory } from "./memory-plan.ts";
 export { printProgram } from "./print-program.ts";
 export {
   type Combine,
@@ -35,5 +35,6 @@ export {
   type Store,
   visitSteps,
   type WhileLoop,
+  workOf,
   writtenBy,
 } from "./program.ts";

@@ -1,12 +1,18 @@
 /** The static memory plan: every temporary gets a place in one arena, shared by those that are never live together. */
 import { byteLengthOf } from "../ir/tensor-type.ts";
 import type { ProgramBuffer } from "./expression.ts";
-import { isKernel, type Program, readBy, type Step, writtenBy } from "./program.ts";
+import { isKernel, type Program, readBy, type Step, visitSteps, writtenBy } from "./program.ts";
 
-export interface MemoryPlan {
+/** Places in an arena. */
+export interface Places {
   /** Byte offset of each temporary in the arena. */
   readonly offsets: ReadonlyMap<ProgramBuffer, number>;
   readonly bytes: number;
+}
+
+export interface MemoryPlan extends Places {
+  /** The locals of loops, in an arena that everybody who runs iterations at the same time has for himself. */
+  readonly local: Places;
 }
 
 interface Interval {
@@ -17,7 +23,20 @@ interface Interval {
 /** First fit over live intervals. `alignment` in bytes: 16 for WASM, 256 for WebGPU. */
 export function planMemory(program: Program, alignment: number): MemoryPlan {
   const intervals = liveIntervals(program);
-  const temporaries = program.temporaries
+  const locals = new Set<ProgramBuffer>();
+  visitSteps(program.steps, (step) => {
+    if (step.kind === "for") step.locals?.forEach((buffer) => locals.add(buffer));
+  });
+  const shared = program.temporaries.filter((buffer) => !locals.has(buffer));
+  return { ...place(shared, intervals, alignment), local: place([...locals], intervals, alignment) };
+}
+
+function place(
+  buffers: readonly ProgramBuffer[],
+  intervals: ReadonlyMap<ProgramBuffer, Interval>,
+  alignment: number,
+): Places {
+  const sized = buffers
     .flatMap((buffer) => {
       const interval = intervals.get(buffer);
       return interval === undefined ? [] : [{ buffer, interval, bytes: bytesOf(buffer, alignment) }];
@@ -27,7 +46,7 @@ export function planMemory(program: Program, alignment: number): MemoryPlan {
   const placed: { readonly interval: Interval; readonly offset: number; readonly bytes: number }[] = [];
   const offsets = new Map<ProgramBuffer, number>();
   let total = 0;
-  for (const { buffer, interval, bytes } of temporaries) {
+  for (const { buffer, interval, bytes } of sized) {
     const rivals = placed.filter((other) => overlap(other.interval, interval)).sort((a, b) => a.offset - b.offset);
     let offset = 0;
     for (const rival of rivals) {

@@ -1,8 +1,17 @@
 /** The text of a program: kernels with their loop nests, what they read and write, and what they cost. */
-import { byteLengthOf, type Shape, sizeOf } from "../ir/tensor-type.ts";
+import { byteLengthOf, type Shape } from "../ir/tensor-type.ts";
 import type { Access } from "./access.ts";
-import { costOf, type Expression, type ProgramBuffer } from "./expression.ts";
-import { expressionsOf, type Kernel, type Program, readBy, type Step, type Store, writtenBy } from "./program.ts";
+import type { Expression, ProgramBuffer } from "./expression.ts";
+import {
+  type ForLoop,
+  type Kernel,
+  type Program,
+  readBy,
+  type Step,
+  type Store,
+  workOf,
+  writtenBy,
+} from "./program.ts";
 
 /** For reading; there is no parser. Byte counts take each buffer of a kernel once. */
 export function printProgram(program: Program): string {
@@ -28,7 +37,7 @@ function printStep(step: Step, indent: string): readonly string[] {
       ];
     case "for":
       return [
-        `${indent}for ${step.counter.name} in 0..${step.length}${step.reverse ? " reversed" : ""} {`,
+        `${indent}for ${step.counter.name} in 0..${step.length}${step.reverse ? " reversed" : ""}${printLocals(step.locals)} {`,
         ...nested(step.body),
         `${indent}}`,
       ];
@@ -53,6 +62,10 @@ function printKernel(kernel: Kernel): string {
     default:
       return kernel satisfies never;
   }
+}
+
+function printLocals(locals: ForLoop["locals"]): string {
+  return locals === null ? "" : ` in any order with (${locals.map(({ name }) => name).join(", ")})`;
 }
 
 function printStores(stores: readonly Store[]): string {
@@ -93,12 +106,5 @@ function costs(kernel: Kernel): string {
   const buffers = new Set([...readBy(kernel), ...writtenBy(kernel)]);
   let bytes = 0;
   for (const { dtype, size } of buffers) bytes += byteLengthOf({ dtype, shape: [size] });
-  const points = sizeOf(kernel.shape);
-  const inner = kernel.kind === "reduce" ? sizeOf(kernel.reduced) : kernel.kind === "contract" ? sizeOf(kernel.k) : 1;
-  const work = kernel.kind === "contract" ? 2 * points * inner : points * inner * workOf(kernel);
-  return `${bytes} bytes, ${work} flops`;
-}
-
-function workOf(kernel: Kernel): number {
-  return expressionsOf(kernel).reduce((sum, expression) => sum + costOf(expression), 0);
+  return `${bytes} bytes, ${workOf(kernel)} flops`;
 }

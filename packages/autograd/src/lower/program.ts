@@ -1,7 +1,7 @@
 /** Programs: what a backend generates code from. Kernels over loop nests, in order, with loops whose bodies are programs. */
-import type { Shape, TensorType } from "../ir/tensor-type.ts";
+import { type Shape, sizeOf, type TensorType } from "../ir/tensor-type.ts";
 import type { Access, LoopCounter } from "./access.ts";
-import { buffersOf, type Expression, type ProgramBuffer, type Read } from "./expression.ts";
+import { buffersOf, costOf, type Expression, type ProgramBuffer, type Read } from "./expression.ts";
 
 /** Where a kernel writes: one element per point of its space. */
 export interface Store {
@@ -88,6 +88,11 @@ export interface ForLoop {
   readonly length: number;
   readonly reverse: boolean;
   readonly body: readonly Step[];
+  /**
+   * Null if iterations depend on those before them. Otherwise they may run in any order, or at once: then each needs
+   * memory of its own for these temporaries, which nothing outside the loop touches.
+   */
+  readonly locals: readonly ProgramBuffer[] | null;
 }
 
 export type Step = Kernel | WhileLoop | ForLoop;
@@ -146,6 +151,14 @@ export function readBy(kernel: Kernel): ReadonlySet<ProgramBuffer> {
   if (kernel.kind === "scatter") buffers.add(kernel.buffer);
   knownReads.set(kernel, buffers);
   return buffers;
+}
+
+/** Work of one run of a kernel, in additions. */
+export function workOf(kernel: Kernel): number {
+  const points = sizeOf(kernel.shape);
+  if (kernel.kind === "contract") return 2 * points * sizeOf(kernel.k);
+  const inner = kernel.kind === "reduce" ? sizeOf(kernel.reduced) : 1;
+  return points * inner * expressionsOf(kernel).reduce((sum, expression) => sum + 1 + costOf(expression), 0);
 }
 
 /** Visits every step in the order of the text, loops before what is in them. */

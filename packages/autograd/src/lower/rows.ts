@@ -68,14 +68,18 @@ function blocked(
   if (rows === undefined || rows <= BLOCK || rows % BLOCK !== 0) return null;
   const strides = rowStrides(kernels, rows, flags);
   if (strides === null) return null;
+  // Blocks may run at once: a flag tells about one of them.
+  const locals = [...flags];
   for (const [buffer, stride] of strides) {
     if (local.get(buffer) === loop && stride > 0 && buffer.size === rows * stride) {
-      shrunk.set(buffer, { ...buffer, size: BLOCK * stride });
+      const small = { ...buffer, size: BLOCK * stride };
+      shrunk.set(buffer, small);
+      locals.push(small);
     }
   }
   const counter: LoopCounter = { name: `rows of ${loop.counter.name}` };
   const body = [rewriteStep(loop, new BlockRewriter(counter, strides, flags, shrunk))];
-  return { kind: "for", counter, length: rows / BLOCK, reverse: false, body };
+  return { kind: "for", counter, length: rows / BLOCK, reverse: false, body, locals };
 }
 
 /** Row strides of every buffer that the kernels touch, or null if some kernel mixes rows. */

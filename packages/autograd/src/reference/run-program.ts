@@ -23,13 +23,16 @@ const GARBAGE = 0xff;
 
 interface Machine {
   readonly memory: ReadonlyMap<ProgramBuffer, HostArray>;
+  /** Makes the locals of loops unreadable. */
+  readonly forget: () => void;
   readonly counters: Map<LoopCounter, number>;
 }
 
 /** The outputs of a program. Inputs are not changed. */
 export function runProgram(program: Program, inputs: readonly HostArray[]): HostArray[] {
   const plan = planMemory(program, ALIGNMENT);
-  const arena = new Uint8Array(plan.bytes * 2).fill(GARBAGE);
+  // A float16 is kept in four bytes here, so every place is twice as large as planned. Locals follow what is shared.
+  const arena = new Uint8Array(2 * (plan.bytes + plan.local.bytes)).fill(GARBAGE);
   const memory = new Map<ProgramBuffer, HostArray>();
   program.inputs.forEach((buffer, i) => {
     const data = inputs[i];
@@ -37,16 +40,19 @@ export function runProgram(program: Program, inputs: readonly HostArray[]): Host
     memory.set(buffer, data);
   });
   for (const buffer of program.temporaries) {
-    // A float16 is kept in four bytes here, so every place is twice as large as planned.
-    const offset = 2 * (plan.offsets.get(buffer) ?? 0);
-    memory.set(buffer, viewOf(arena, { offset, bytes: 0 }, buffer.dtype, buffer.size));
+    const local = plan.local.offsets.get(buffer);
+    const offset = local === undefined ? (plan.offsets.get(buffer) ?? 0) : plan.bytes + local;
+    memory.set(buffer, viewOf(arena, { offset: 2 * offset, bytes: 0 }, buffer.dtype, buffer.size));
   }
   const outputs = program.outputs.map((buffer) => {
     const data = allocateHost(buffer.dtype, buffer.size);
     memory.set(buffer, data);
     return data;
   });
-  runSteps(program.steps, { memory, counters: new Map<LoopCounter, number>() });
+  const forget = (): void => {
+    arena.fill(GARBAGE, 2 * plan.bytes);
+  };
+  runSteps(program.steps, { memory, forget, counters: new Map<LoopCounter, number>() });
   return outputs;
 }
 
@@ -66,9 +72,11 @@ function runWhile({ test, flag, body, maxSteps }: WhileLoop, machine: Machine): 
   }
 }
 
-function runFor({ counter, length, reverse, body }: ForLoop, machine: Machine): void {
+function runFor({ counter, length, reverse, body, locals }: ForLoop, machine: Machine): void {
   for (let i = 0; i < length; i++) {
-    machine.counters.set(counter, reverse ? length - 1 - i : i);
+    machine.counters.set(counter, reverse !== (locals !== null) ? length - 1 - i : i);
+    // Iterations that claim to be independent run in the other order, and find nothing of each other.
+    if (locals !== null) machine.forget();
     runSteps(body, machine);
   }
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/ir/graph.ts";
 import { parseGraph } from "../../src/ir/parse.ts";
 import { printGraph } from "../../src/ir/print.ts";
-import { type HostArray, isFloat } from "../../src/ir/tensor-type.ts";
+import { type HostArray, isFloat, sizeOf } from "../../src/ir/tensor-type.ts";
 import { lower, planMemory, printProgram, visitSteps } from "../../src/lower/index.ts";
 import { optimize } from "../../src/passes/index.ts";
 import { evaluateGraph } from "../../src/reference/interpret.ts";
@@ -109,6 +109,31 @@ describe("fusion", () => {
     }`);
     expect(kinds.filter((kind) => kind === "map").length).toBeLessThanOrEqual(4);
     expect(kinds.slice(0, 3)).toEqual(["map", "for", "map"]);
+  });
+});
+
+describe("loops over blocks of rows", () => {
+  const rows = 48;
+  const blocked = parseGraph(`graph(%0: float32[4,4], %1: float32[${rows},4], %2: float32[5,${rows},4]) {
+    %3: float32[${rows},4], %4: float32[5,${rows},4] = scan{body=graph(%0: float32[4,4], %1: float32[${rows},4], %2: float32[${rows},4]) {
+      %3: float32[${rows},4] = dot_general{batch=[[],[]], contracting=[[1],[0]]}(%1, %0)
+      %4: float32[${rows},4] = add(%3, %2)
+      %5: float32[${rows},4] = tanh(%4)
+      return (%5, %5)
+    }, carry=1, consts=1, length=5, reverse=false}(%0, %1, %2)
+    return (%3, %4)
+  }`);
+
+  it("may run in any order, with locals of their own", () => {
+    const program = lower(blocked);
+    const loops = program.steps.filter((step) => step.kind === "for");
+    expect(loops.map(({ length }) => length)).toEqual([3]);
+    expect(loops[0]!.locals!.length).toBeGreaterThan(0);
+    expect(planMemory(program, 16).local.bytes).toBeGreaterThan(0);
+    expectSame(
+      blocked,
+      blocked.inputs.map(({ type }, i) => Float32Array.from({ length: sizeOf(type.shape) }, (_, j) => Math.sin(i + j))),
+    );
   });
 });
 

@@ -77,7 +77,7 @@ export const scan: LowerRule<"scan"> = ({ inputs, outputs, params }, { block, ne
     if (value !== undefined) inner.write(value.type.shape, expression.buffer, expression.access, value.expression);
   });
   commit(inner, carries, values.slice(0, carry), plain);
-  block.steps.push({ kind: "for", counter, length, reverse, body: inner.steps });
+  block.steps.push({ kind: "for", counter, length, reverse, body: inner.steps, locals: null });
   [...carries, ...results].forEach((value, i) => {
     const v = outputs[i];
     if (v !== undefined) block.set(v, value);
