@@ -46,7 +46,7 @@ async function inProcesses(work: WorkOf<"fp-rnn">, count: number): Promise<reado
 export async function probeCompile(work: WorkOf<"fp-rnn">): Promise<void> {
   const once = async (): Promise<number> => {
     const given = fpRnnStep(work);
-    await using device = new Device(withoutRuns(wasmBackend()));
+    await using device = new Device(withoutRuns(await wasmBackend({ threads: 1 })));
     const startedAt = performance.now();
     await jit(given.step, { device })(...given.arguments).catch((error: unknown) => {
       if (error !== compiled) throw error;

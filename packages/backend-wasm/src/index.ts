@@ -7,8 +7,6 @@ export type { Features } from "./wasm/features.ts";
 export { probeFeatures, type ProbedFeatures } from "./wasm/probe.ts";
 
 /** Starts the backend. Rejects with BackendUnavailableError, saying what is missing, where it cannot run. */
-export function wasm(options: WasmOptions = {}): Promise<Device> {
-  return new Promise((resolve) => {
-    resolve(new Device(wasmBackend(options)));
-  });
+export async function wasm(options: WasmOptions = {}): Promise<Device> {
+  return new Device(await wasmBackend(options));
 }

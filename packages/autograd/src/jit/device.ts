@@ -43,6 +43,11 @@ export class Device implements AsyncDisposable {
     return this.backend.name;
   }
 
+  /** What the backend chose when it started, and why, for people. */
+  get notes(): readonly string[] {
+    return this.backend.notes ?? [];
+  }
+
   /** Resolves when the device is gone. */
   get lost(): Promise<BackendLostInfo> {
     return this.backend.lost;

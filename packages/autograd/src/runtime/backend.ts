@@ -66,6 +66,8 @@ export interface Executable extends Disposable {
 
 export interface Backend extends AsyncDisposable {
   readonly name: string;
+  /** What was chosen when it started, and why, for people: "2 threads: 2 cores". */
+  readonly notes?: readonly string[];
   readonly limits: BackendLimits;
   /** Resolves when the device is gone, also after disposal. */
   readonly lost: Promise<BackendLostInfo>;

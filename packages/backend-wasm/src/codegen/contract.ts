@@ -61,7 +61,10 @@ function atPoint({ layout }: KernelHost, point: readonly Expr<"i32">[]): Locator
       return stride === 0 ? address : i32.add(address, i32.mul(index, stride));
     }, start);
   return {
-    address: (buffer: ProgramBuffer, access) => move(layout.start(buffer, access), access, elementBytes(buffer)),
+    address: (buffer: ProgramBuffer, access) => ({
+      pointer: move(layout.start(buffer, access), access, elementBytes(buffer)),
+      offset: 0,
+    }),
     index: (access) => move(layout.startIndex(access), access, 1),
   };
 }

@@ -9,13 +9,21 @@ import {
   type ProgramBuffer,
   type Store,
 } from "@banach/autograd/backend";
+import { asExpr, keep } from "../contract/axes.ts";
+import { reach } from "../contract/emit-loops.ts";
 import { type LaneMath, threefry } from "../math/index.ts";
 import { type Expr, f32x4, type FunctionBuilder, i16x8, i32, i32x4, i8x16, v128 } from "../wasm/index.ts";
 import { applyOperation } from "./operations.ts";
 
-/** Where accesses are at the current point: a byte address, or for an index its value. */
+/** A place in memory, as instructions take it: bytes behind a pointer, not negative. */
+export interface Address {
+  readonly pointer: Expr<"i32">;
+  readonly offset: number;
+}
+
+/** Where accesses are at the current point; for an index, its value. */
 export interface Locator {
-  address(buffer: ProgramBuffer, access: Access): Expr<"i32">;
+  address(buffer: ProgramBuffer, access: Access): Address;
   index(access: Access): Expr<"i32">;
 }
 
@@ -96,28 +104,39 @@ export class LaneEmitter {
     return access.strides[this.options.axis] ?? 0;
   }
 
+  /** With a pointer that can be used more than once. */
+  private addressOf(buffer: ProgramBuffer, access: Access): Address {
+    const { pointer, offset } = this.options.locator.address(buffer, access);
+    return { pointer: asExpr(keep(this.f, pointer)), offset };
+  }
+
   private load(buffer: ProgramBuffer, access: Access): Expr<"v128"> {
-    const address = this.options.locator.address(buffer, access);
+    const address = this.addressOf(buffer, access);
+    const { pointer, offset } = address;
     const stride = this.strideOf(access);
     if (buffer.dtype === "bool") return this.loadMask(address, stride);
-    if (this.options.lanes === 1) return v128.load32_zero(address);
-    if (stride === 0) return v128.load32_splat(address);
-    if (stride === 1) return v128.load(address);
-    const at = this.f.let(address);
-    let lanes: Expr<"v128"> = v128.load32_zero(at);
-    for (let lane = 1; lane < 4; lane++) lanes = v128.load32_lane(i32.add(at, lane * stride * 4), lanes, lane);
+    if (this.options.lanes === 1) return v128.load32_zero(pointer, offset);
+    if (stride === 0) return v128.load32_splat(pointer, offset);
+    if (stride === 1) return v128.load(pointer, offset);
+    let lanes: Expr<"v128"> = v128.load32_zero(pointer, offset);
+    for (let lane = 1; lane < 4; lane++) {
+      const [at, behind] = reach(pointer, offset + lane * stride * 4);
+      lanes = v128.load32_lane(at, lanes, lane, behind);
+    }
     return lanes;
   }
 
   /** Bytes of 0 and 1 to masks. */
-  private loadMask(address: Expr<"i32">, stride: number): Expr<"v128"> {
-    if (this.options.lanes === 1 || stride === 0) return i32x4.ne(i32x4.splat(i32.load8_u(address)), all(0));
+  private loadMask({ pointer, offset }: Address, stride: number): Expr<"v128"> {
+    if (this.options.lanes === 1 || stride === 0) return i32x4.ne(i32x4.splat(i32.load8_u(pointer, offset)), all(0));
     let bytes: Expr<"v128">;
-    if (stride === 1) bytes = v128.load32_zero(address);
+    if (stride === 1) bytes = v128.load32_zero(pointer, offset);
     else {
-      const at = this.f.let(address);
-      bytes = v128.load8_splat(at);
-      for (let lane = 1; lane < 4; lane++) bytes = v128.load8_lane(i32.add(at, lane * stride), bytes, lane);
+      bytes = v128.load8_splat(pointer, offset);
+      for (let lane = 1; lane < 4; lane++) {
+        const [at, behind] = reach(pointer, offset + lane * stride);
+        bytes = v128.load8_lane(at, bytes, lane, behind);
+      }
     }
     return i32x4.ne(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(bytes)), all(0));
   }
@@ -134,16 +153,16 @@ export class LaneEmitter {
   private gather({ buffer, access, stride, limit, index, dtype }: Gather): Expr<"v128"> {
     const { f } = this;
     const bytes = dtype === "bool" ? 1 : 4;
-    const base = f.let(this.options.locator.address(buffer, access));
+    const { pointer, offset } = this.addressOf(buffer, access);
     const indices = this.value(index);
     const result = f.local("v128", dtype === "float32" ? constant("float32", Number.NaN) : all(0));
     for (let lane = 0; lane < this.options.lanes; lane++) {
       const at = f.let(i32x4.extract_lane(indices, lane));
       // Unsigned: a negative index is a large one.
       f.if_(i32.lt_u(at, limit), () => {
-        const moved = i32.add(base, lane * this.strideOf(access) * bytes);
-        const address = i32.add(moved, i32.mul(at, stride * bytes));
-        const loaded = bytes === 1 ? i32.sub(0, i32.load8_u(address)) : i32.load(address);
+        const [start, behind] = reach(pointer, offset + lane * this.strideOf(access) * bytes);
+        const address = i32.add(start, i32.mul(at, stride * bytes));
+        const loaded = bytes === 1 ? i32.sub(0, i32.load8_u(address, behind)) : i32.load(address, behind);
         f.set(result, i32x4.replace_lane(result, lane, loaded));
       });
     }
@@ -152,31 +171,36 @@ export class LaneEmitter {
 
   private store(buffer: ProgramBuffer, access: Access, value: Expr<"v128">): void {
     const { f } = this;
-    const { lanes, locator } = this.options;
-    const address = f.let(locator.address(buffer, access));
+    const { lanes } = this.options;
+    const address = this.addressOf(buffer, access);
+    const { pointer, offset } = address;
     const stride = this.strideOf(access);
     if (buffer.dtype === "bool") {
       this.storeMask(address, stride, value);
       return;
     }
     if (lanes === 4 && stride === 1) {
-      f.v128.store(address, value);
+      f.v128.store(pointer, value, offset);
       return;
     }
-    for (let lane = 0; lane < lanes; lane++) f.v128.store32_lane(i32.add(address, lane * stride * 4), value, lane);
+    for (let lane = 0; lane < lanes; lane++) {
+      const [at, behind] = reach(pointer, offset + lane * stride * 4);
+      f.v128.store32_lane(at, value, lane, behind);
+    }
   }
 
   /** Masks to bytes of 0 and 1. */
-  private storeMask(address: Expr<"i32">, stride: number, mask: Expr<"v128">): void {
+  private storeMask({ pointer, offset }: Address, stride: number, mask: Expr<"v128">): void {
     const { f } = this;
     const ones = f.let(v128.and(mask, all(1)));
     if (this.options.lanes === 4 && stride === 1) {
       const words = i16x8.narrow_i32x4_u(ones, ones);
-      f.v128.store32_lane(address, i8x16.narrow_i16x8_u(words, words), 0);
+      f.v128.store32_lane(pointer, i8x16.narrow_i16x8_u(words, words), 0, offset);
       return;
     }
     for (let lane = 0; lane < this.options.lanes; lane++) {
-      f.v128.store8_lane(i32.add(address, lane * stride), ones, lane * 4);
+      const [at, behind] = reach(pointer, offset + lane * stride);
+      f.v128.store8_lane(at, ones, lane * 4, behind);
     }
   }
 }

@@ -1,5 +1,6 @@
 /** What the code generators of kernels share. */
 import type { LaneMath } from "../math/index.ts";
+import type { Team } from "../threads/index.ts";
 import type { FunctionBuilder, ModuleBuilder } from "../wasm/index.ts";
 import type { Layout } from "./layout.ts";
 
@@ -8,6 +9,8 @@ export interface KernelHost {
   readonly layout: Layout;
   readonly math: LaneMath;
   readonly relaxed: boolean;
+  /** Who runs the kernel. */
+  readonly team: Team;
 }
 
 /** Writes the body of a kernel's function. */

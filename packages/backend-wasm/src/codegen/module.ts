@@ -1,14 +1,19 @@
 /** One WebAssembly module per program: a function per kernel, and one that runs them all, loops included. */
-import { type Kernel, planMemory, type Program, type Step, visitSteps, type WhileLoop } from "@banach/autograd/backend";
+import { type ForLoop, isKernel, type Kernel, planMemory, type Program, type Step } from "@banach/autograd/backend";
 import { laneMath } from "../math/index.ts";
-import { type FunctionBuilder, i32, type Local, ModuleBuilder } from "../wasm/index.ts";
+import { alone, type Team, Threads, type ThreadsOptions } from "../threads/index.ts";
+import { i32, maxPages, ModuleBuilder } from "../wasm/index.ts";
 import { contractFunction } from "./contract.ts";
+import { defaultGrain, type Grain, timeOf } from "./cost.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";
 import { Layout } from "./layout.ts";
 import { mapBody } from "./map.ts";
 import { recurBody } from "./recur.ts";
 import { reduceBody } from "./reduce.ts";
+import { type KernelCall, RunWriter } from "./run.ts";
 import { scatterBody } from "./scatter.ts";
+
+export { defaultGrain, type Grain } from "./cost.ts";
 
 const ALIGNMENT = 16;
 
@@ -20,56 +25,79 @@ export interface EmittedModule {
   /** Addresses in the table given to `run`: inputs, outputs, arena; then one word per outermost while, written by the run. */
   readonly tableLength: number;
   readonly whileCount: number;
+  /** Threads that have to run it together, 1 if it is too small to share. */
+  readonly threads: number;
 }
 
 export interface ModuleOptions {
   readonly relaxed: boolean;
   readonly name: string;
+  /** The threads of the backend; null if there is one, and the memory is not shared. */
+  readonly threads: (ThreadsOptions & { readonly grain: Grain }) | null;
 }
 
-/** Writes the module of a program. It imports `env.memory` and exports `run(table)`. */
+/** Writes the module of a program. It imports `env.memory` and exports `run(table, thread)`. */
 export function emitModule(program: Program, options: ModuleOptions): EmittedModule {
+  const { relaxed } = options;
   const module = new ModuleBuilder({ name: options.name });
-  module.importMemory("env", "memory", { min: 0 });
+  const limits = options.threads === null ? { min: 0 } : { min: 0, max: maxPages, shared: true };
+  module.importMemory("env", "memory", limits);
   const layout = new Layout(module, program, planMemory(program, ALIGNMENT));
-  const host: KernelHost = { module, layout, math: laneMath({ relaxed: options.relaxed }), relaxed: options.relaxed };
-  const calls = kernelCalls(program, host);
+  const grain = options.threads?.grain ?? defaultGrain;
+  const worthWaking = program.steps.reduce((sum, step) => sum + timeOf(step), 0) >= grain.program;
+  const threads = options.threads !== null && worthWaking ? new Threads(module, options.threads) : null;
+  const calls = kernelCalls(
+    program.steps,
+    { module, layout, math: laneMath({ relaxed }), relaxed, team: alone },
+    (kernel) => (threads !== null && timeOf(kernel) >= grain.step ? threads : alone),
+  );
   let whileCount = 0;
-  const run = module.func("run", ["i32"], [], (f, table) => {
-    layout.loadPointers(f, table);
+  const run = module.func("run", ["i32", "i32"], [], (f, table, thread) => {
+    threads?.become(f, thread);
+    layout.loadPointers(f, table, threads === null ? 0 : thread);
     const counts = i32.add(table, 4 * layout.tableLength);
-    writeSteps(f, program.steps, calls, layout, (steps) => {
+    const isDivided = (loop: ForLoop): boolean => loop.length > 1 && timeOf(loop) >= grain.step;
+    new RunWriter(f, { layout, calls, threads, isDivided }).write(program.steps, (steps) => {
       f.i32.store(counts, steps, 4 * whileCount++);
     });
   });
   module.export("run", run);
-  return { bytes: module.build(), arenaBytes: layout.arenaBytes, tableLength: layout.tableLength, whileCount };
+  const size = threads?.size ?? 1;
+  return {
+    bytes: module.build(),
+    arenaBytes: layout.arenaBytes(size),
+    tableLength: layout.tableLength,
+    whileCount,
+    threads: size,
+  };
 }
 
-type Call = (f: FunctionBuilder) => void;
-
-/** One function per kernel, in the order of the text. */
-function kernelCalls(program: Program, host: KernelHost): ReadonlyMap<Step, Call> {
-  const calls = new Map<Step, Call>();
-  visitSteps(program.steps, (step) => {
-    if (step.kind === "while" || step.kind === "for") return;
-    const name = `${step.kind}${calls.size}`;
-    if (step.kind === "contract") {
-      const func = contractFunction(step, host);
-      calls.set(step, (f) => {
-        f.call(func);
-      });
-      return;
+/** One function per kernel, in the order of the text; `teamOf` says who runs those that stand in no divided loop. */
+function kernelCalls(
+  steps: readonly Step[],
+  host: KernelHost,
+  teamOf: (kernel: Kernel) => Team,
+): ReadonlyMap<Kernel, KernelCall> {
+  const calls = new Map<Kernel, KernelCall>();
+  const visit = (inner: readonly Step[], team: (kernel: Kernel) => Team): void => {
+    for (const step of inner) {
+      if (isKernel(step)) {
+        calls.set(step, kernelCall(step, `${step.kind}${calls.size}`, { ...host, team: team(step) }));
+      } else if (step.kind === "while") visit([...step.test, ...step.body], team);
+      else visit(step.body, step.locals === null ? team : () => alone);
     }
-    const body = bodyOf(step, host);
-    const func = host.module.func(name, [], [], (f) => {
-      body(f);
-    });
-    calls.set(step, (f) => {
-      f.call(func);
-    });
-  });
+  };
+  visit(steps, teamOf);
   return calls;
+}
+
+function kernelCall(kernel: Kernel, name: string, host: KernelHost): KernelCall {
+  if (kernel.kind === "contract") return contractFunction(kernel, host);
+  const body = bodyOf(kernel, host);
+  const func = host.module.func(name, [], [], (f) => {
+    body(f);
+  });
+  return { func, shared: false };
 }
 
 function bodyOf(kernel: Exclude<Kernel, { readonly kind: "contract" }>, host: KernelHost): KernelBody {
@@ -85,49 +113,4 @@ function bodyOf(kernel: Exclude<Kernel, { readonly kind: "contract" }>, host: Ke
     default:
       return kernel satisfies never;
   }
-}
-
-/** Writes steps into the run function; `report` receives the iterations of each while that stands in no loop. */
-function writeSteps(
-  f: FunctionBuilder,
-  steps: readonly Step[],
-  calls: ReadonlyMap<Step, Call>,
-  layout: Layout,
-  report: ((steps: Local<"i32">) => void) | null,
-): void {
-  for (const step of steps) {
-    if (step.kind === "while") {
-      writeWhile(f, step, calls, layout, report);
-    } else if (step.kind === "for") {
-      const { counter, length, reverse, body } = step;
-      if (length === 0) continue;
-      const global = layout.counter(counter);
-      f.range(0, length, 1, (i) => {
-        f.set(global, reverse ? i32.sub(length - 1, i) : i);
-        writeSteps(f, body, calls, layout, null);
-      });
-    } else calls.get(step)?.(f);
-  }
-}
-
-function writeWhile(
-  f: FunctionBuilder,
-  { test, flag, body, maxSteps }: WhileLoop,
-  calls: ReadonlyMap<Step, Call>,
-  layout: Layout,
-  report: ((steps: Local<"i32">) => void) | null,
-): void {
-  f.scope(() => {
-    const count = f.local("i32", 0);
-    f.while_(
-      () => i32.lt_s(count, maxSteps),
-      (exit) => {
-        writeSteps(f, test, calls, layout, null);
-        f.brIf(exit, i32.eqz(i32.load8_u(layout.base(flag))));
-        writeSteps(f, body, calls, layout, null);
-        f.set(count, i32.add(count, 1));
-      },
-    );
-    report?.(count);
-  });
 }

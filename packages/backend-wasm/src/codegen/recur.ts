@@ -1,8 +1,8 @@
 /** Linear recurrences: rows in the order of time, channels across lanes, the previous row in scratch memory that stays in L1. */
 import type { Access, RecurKernel, Store } from "@banach/autograd/backend";
-import { type Expr, f32x4, type FunctionBuilder, i32, v128 } from "../wasm/index.ts";
+import { type Expr, f32x4, type FunctionBuilder, v128 } from "../wasm/index.ts";
 import { accessesOf, groupAxes, mapAll, regroup } from "./collapse.ts";
-import { LaneEmitter } from "./emitter.ts";
+import { type Address, LaneEmitter } from "./emitter.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";
 import { Nest } from "./nest.ts";
 
@@ -21,24 +21,27 @@ export function recurBody(kernel: RecurKernel, host: KernelHost): KernelBody {
   const innerAxes = inner.map((_, i) => timeAxis + 1 + i);
   const lane = innerAxes.at(-1);
   const rowBytes = 4 * innerAxes.reduce((size, axis) => size * (sizes[axis] ?? 1), 1);
+  // The row of states is dense, and stays where it is from one step of time to the next.
+  const stateStrides = sizes.map((_, axis) =>
+    axis > timeAxis ? 4 * sizes.slice(axis + 1).reduce((size, inner) => size * inner, 1) : 0,
+  );
   const scratch = host.layout.scratch();
   return (f) => {
     const row = f.let(scratch(Math.max(16, rowBytes)));
     const nest = new Nest(f, host.layout, [a, b], stores);
-    const state = f.local("i32", row);
+    const state = nest.add(row, stateStrides);
     nest.loops(
       sizes,
       outer.map((_, axis) => axis),
       () => {
         f.memory.fill(row, 0, rowBytes);
         nest.loop(timeAxis, length, 1, () => {
-          f.set(state, row);
           nest.loops(sizes, innerAxes.slice(0, -1), () => {
             nest.lanes(lane, lane === undefined ? 1 : (sizes[lane] ?? 1), (lanes) => {
               f.scope(() => {
                 step(
                   f,
-                  state,
+                  nest.at(state),
                   lanes,
                   new LaneEmitter(f, { locator: nest, math: host.math, axis: lane ?? -1, lanes }),
                   (accumulated) => {
@@ -52,7 +55,6 @@ export function recurBody(kernel: RecurKernel, host: KernelHost): KernelBody {
                   },
                 );
               });
-              f.set(state, i32.add(state, 4 * lanes));
             });
           });
         });
@@ -62,15 +64,15 @@ export function recurBody(kernel: RecurKernel, host: KernelHost): KernelBody {
 
   function step(
     f: FunctionBuilder,
-    at: Expr<"i32">,
+    { pointer, offset }: Address,
     lanes: number,
     emitter: LaneEmitter,
     finish: (h: Expr<"v128">) => void,
   ): void {
-    const before = lanes === 4 ? v128.load(at) : v128.load32_zero(at);
+    const before = lanes === 4 ? v128.load(pointer, offset) : v128.load32_zero(pointer, offset);
     const h = f.let(f32x4.add(f32x4.mul(emitter.value(a), before), emitter.value(b)));
-    if (lanes === 4) f.v128.store(at, h);
-    else f.v128.store32_lane(at, h, 0);
+    if (lanes === 4) f.v128.store(pointer, h, offset);
+    else f.v128.store32_lane(pointer, h, 0, offset);
     finish(h);
   }
 }

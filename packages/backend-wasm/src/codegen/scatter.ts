@@ -20,10 +20,11 @@ export function scatterBody(kernel: ScatterKernel, host: KernelHost): KernelBody
           const added = emitter.value(value);
           // Unsigned: a negative index is a large one, and dropped too.
           f.if_(i32.lt_u(at, limit), () => {
-            const address = f.let(i32.add(nest.address(buffer, access), i32.mul(at, stride * 4)));
-            const before = v128.load32_zero(address);
+            const { pointer, offset } = nest.address(buffer, access);
+            const address = f.let(i32.add(pointer, i32.mul(at, stride * 4)));
+            const before = v128.load32_zero(address, offset);
             const sum = buffer.dtype === "float32" ? f32x4.add(before, added) : i32x4.add(before, added);
-            f.v128.store32_lane(address, sum, 0);
+            f.v128.store32_lane(address, sum, 0, offset);
           });
         });
       },

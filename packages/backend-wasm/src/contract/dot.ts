@@ -5,7 +5,8 @@ import { asExpr, keep, offsetOf, plus, singleStride, times } from "./axes.ts";
 import type { Contraction } from "./contraction.ts";
 import { elementBytes } from "./contraction.ts";
 import { each, loadLanes, strips } from "./emit-loops.ts";
-import type { ContractHost } from "./host.ts";
+import type { ContractBody, ContractHost } from "./host.ts";
+import { DOT_TILE } from "./plan.ts";
 import type { Results } from "./results.ts";
 import { multiplyAdd } from "./tile.ts";
 
@@ -40,7 +41,7 @@ function combined(f: FunctionBuilder, chains: readonly Expr<"v128">[]): Expr<"v1
 }
 
 /** Writes the contraction; the body of its function. */
-export function dotEmitter(c: Contraction, host: ContractHost, results: Results): (f: FunctionBuilder) => void {
+export function dotEmitter(c: Contraction, host: ContractHost, results: Results): ContractBody {
   const madd = multiplyAdd(host.relaxed);
   const rowBytes = singleStride(c.left.free) ?? 0;
   const columnBytes = singleStride(c.right.free) ?? 0;
@@ -87,15 +88,17 @@ export function dotEmitter(c: Contraction, host: ContractHost, results: Results)
     );
   }
 
-  return (f) => {
+  return (f, { batch: batches, m, n }) => {
     const left = f.let(host.address(f, c.left.read));
     const right = f.let(host.address(f, c.right.read));
-    each(f, c.batch, (batch) => {
+    each(f, batches, (batch) => {
       const leftBase = keep(f, plus(left, offsetOf(f, batch, c.left.batch)));
       const rightBase = keep(f, plus(right, offsetOf(f, batch, c.right.batch)));
-      strips(f, c.m, c.m, Math.min(2, c.m), (row, rows) => {
+      strips(f, m.count, c.m, Math.min(DOT_TILE.rows, c.m), (fromRow, rows) => {
+        const row = keep(f, plus(m.from, fromRow));
         const leftAt = keep(f, plus(leftBase, times(row, rowBytes)));
-        strips(f, c.n, c.n, Math.min(4, c.n), (column, columns) => {
+        strips(f, n.count, c.n, Math.min(DOT_TILE.columns, c.n), (fromColumn, columns) => {
+          const column = keep(f, plus(n.from, fromColumn));
           const rightAt = plus(rightBase, times(column, columnBytes));
           products(f, rows, columns, leftAt, rightAt).forEach((sum, r) =>
             results.storeVector(f, { batch, row: plus(row, r), column }, f.let(sum), columns),

@@ -1,23 +1,31 @@
 /** Loops over parts of a range, and loads that may have a negative or partial reach. */
 import type { Expr, FunctionBuilder, I32 } from "../wasm/index.ts";
 import { f32, i32, v128 } from "../wasm/index.ts";
-import { asExpr, minus, plus } from "./axes.ts";
+import type { Part } from "../threads/index.ts";
+import { asExpr, keep, minus, plus } from "./axes.ts";
 
-/** Runs the body for each index of a group. */
-export function each(f: FunctionBuilder, size: number, body: (index: I32) => void): void {
-  if (size === 1) f.scope(() => body(0));
-  else f.range(0, size, 1, body);
+/** Runs the body for each index of a part of a group. */
+export function each(f: FunctionBuilder, { from, count }: Part, body: (index: I32) => void): void {
+  if (count === 1) f.scope(() => body(from));
+  else f.range(from, plus(from, count), 1, body);
 }
 
-/** Runs the body for blocks of `step` indices, the last of which may be smaller. */
-export function blocks(f: FunctionBuilder, size: number, step: number, body: (from: I32, count: I32) => void): void {
-  if (size <= step) {
-    f.scope(() => body(0, size));
+/** Runs the body for blocks of `step` indices of a part, the last of which may be smaller. */
+export function blocks(
+  f: FunctionBuilder,
+  { from, count }: Part,
+  step: number,
+  body: (from: I32, count: I32) => void,
+): void {
+  const known = typeof count === "number";
+  if (known && count <= step) {
+    f.scope(() => body(from, count));
     return;
   }
-  f.range(0, size, step, (from) => {
-    const left = f.let(i32.sub(size, from));
-    body(from, size % step === 0 ? step : f.let(i32.select(step, left, i32.gt_s(left, step))));
+  f.range(0, count, step, (start) => {
+    const left = f.let(asExpr(minus(count, start)));
+    const here = known && count % step === 0 ? step : f.let(i32.select(step, left, i32.gt_s(left, step)));
+    body(keep(f, plus(from, start)), here);
   });
 }
 

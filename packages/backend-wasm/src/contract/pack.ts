@@ -1,4 +1,5 @@
 /** Packing: copies a block of an operand into strips that a tile reads front to back, whatever the operand's strides. */
+import type { Part } from "../threads/index.ts";
 import type { Expr, FunctionBuilder, I32, Local } from "../wasm/index.ts";
 import { f32x4, i32, shuffle32x4 } from "../wasm/index.ts";
 import type { Axis } from "./axes.ts";
@@ -8,9 +9,7 @@ import { elementBytes } from "./contraction.ts";
 import { loadFloat, loadLanes, reach, strips } from "./emit-loops.ts";
 
 /** Part of a flat index; `total` is the number of indices of the whole. */
-export interface Span {
-  readonly from: I32;
-  readonly count: I32;
+export interface Span extends Part {
   readonly total: number;
 }
 
@@ -46,7 +45,7 @@ export function emitPack(
   width: number,
   source: I32,
   free: Span,
-  k: Omit<Span, "total">,
+  k: Part,
   target: Expr<"i32">,
 ): void {
   const stride = lineStride(operand.free, width);

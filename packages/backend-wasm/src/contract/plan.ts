@@ -58,6 +58,44 @@ const isRegular = ({ free, k }: Operand): boolean => singleStride(free) !== unde
 
 const isAlongK = (operand: Operand): boolean => isRegular(operand) && singleStride(operand.k) === elementBytes;
 
+/** Results that dot products are made for at a time. */
+export const DOT_TILE = { rows: 2, columns: 4 } as const;
+
+/** The group that threads share among them, in parts of whole units. */
+export interface Division {
+  readonly group: "batch" | "m" | "n";
+  readonly unit: number;
+  readonly units: number;
+}
+
+/**
+ * How threads share a contraction, or null where there is too little for each to have some. Sums are not divided, so
+ * results do not depend on the number of threads. Rows and columns are cut between tiles; where an operand is packed,
+ * every thread packs all of the smaller one for itself.
+ */
+export function divisionOf(c: Contraction, plan: ContractPlan, threads: number): Division | null {
+  const of = (group: Division["group"], unit: number): Division => ({ group, unit, units: Math.ceil(c[group] / unit) });
+  const tile = tileOf(plan);
+  const batch = of("batch", 1);
+  if (batch.units >= 4 * threads) return batch;
+  const candidates = [of("m", tile.rows), of("n", tile.columns), batch];
+  const best = candidates.reduce((most, division) => (division.units > most.units ? division : most));
+  return best.units >= threads ? best : null;
+}
+
+function tileOf(plan: ContractPlan): { readonly rows: number; readonly columns: number } {
+  switch (plan.kind) {
+    case "tiles":
+      return { rows: plan.tile.rows, columns: 4 * plan.tile.vectors };
+    case "dot":
+      return DOT_TILE;
+    case "scalar":
+      return { rows: 1, columns: 1 };
+    default:
+      return plan satisfies never;
+  }
+}
+
 export function planOf(c: Contraction, { vectors, epilogueCost }: PlanContext): ContractPlan {
   if (c.dtype === "integer") return { kind: "scalar" };
   if (c.k >= 4 && c.m <= 8 && isAlongK(c.left) && isAlongK(c.right)) return { kind: "dot" };

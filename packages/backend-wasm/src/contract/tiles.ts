@@ -1,11 +1,12 @@
 /** Products by tiles: blocks that stay in cache, packed where the plan says so, tiles of them in registers. */
+import type { Part } from "../threads/index.ts";
 import type { Expr, FunctionBuilder, I32, Local } from "../wasm/index.ts";
 import { f32, f32x4, i32, v128 } from "../wasm/index.ts";
 import { asExpr, keep, offsetOf, plus, singleStride, times } from "./axes.ts";
 import type { Contraction, Operand } from "./contraction.ts";
 import { elementBytes } from "./contraction.ts";
 import { blocks, each, strips } from "./emit-loops.ts";
-import type { ContractHost } from "./host.ts";
+import type { ContractBody, ContractHost } from "./host.ts";
 import type { Span } from "./pack.ts";
 import { emitPack } from "./pack.ts";
 import type { TilePlan } from "./plan.ts";
@@ -20,16 +21,11 @@ interface Block {
   readonly batch: I32;
   readonly m: Span;
   readonly n: Span;
-  readonly k: Omit<Span, "total">;
+  readonly k: Part;
 }
 
 /** Writes the contraction; the body of its function. */
-export function tileEmitter(
-  c: Contraction,
-  plan: TilePlan,
-  host: ContractHost,
-  results: Results,
-): (f: FunctionBuilder) => void {
+export function tileEmitter(c: Contraction, plan: TilePlan, host: ContractHost, results: Results): ContractBody {
   const { tile, block } = plan;
   const width = 4 * tile.vectors;
   // Strips are whole vectors; a tile of another height is the only one.
@@ -43,7 +39,7 @@ export function tileEmitter(
   const madd = multiplyAdd(host.relaxed);
   const manyK = c.k > block.k;
 
-  return (f) => {
+  return (f, share) => {
     const bases = { left: host.address(f, c.left.read), right: host.address(f, c.right.read) };
     const left = f.let(bases.left);
     const right = f.let(bases.right);
@@ -51,7 +47,7 @@ export function tileEmitter(
     const leftAt = packedLeft === undefined ? undefined : f.let(packedLeft(f));
     const rightAt = packedRight === undefined ? undefined : f.let(packedRight(f));
 
-    each(f, c.batch, (batch) => {
+    each(f, share.batch, (batch) => {
       const leftBase = keep(f, plus(left, offsetOf(f, batch, c.left.batch)));
       const rightBase = keep(f, plus(right, offsetOf(f, batch, c.right.batch)));
       const packRight = (n: Span, k: Block["k"]): void => {
@@ -84,13 +80,13 @@ export function tileEmitter(
           });
         });
 
-      blocks(f, c.n, block.n, (columnFrom, columns) => {
+      blocks(f, share.n, block.n, (columnFrom, columns) => {
         const n = { from: columnFrom, count: columns, total: c.n };
         // One block of k: the right operand is packed once for all rows.
         if (!manyK) packRight(n, { from: 0, count: c.k });
-        blocks(f, c.m, block.m, (rowFrom, rows) => {
+        blocks(f, share.m, block.m, (rowFrom, rows) => {
           const m = { from: rowFrom, count: rows, total: c.m };
-          blocks(f, c.k, block.k, (from, count) => {
+          blocks(f, { from: 0, count: c.k }, block.k, (from, count) => {
             const k = { from, count };
             if (manyK) packRight(n, k);
             if (leftAt !== undefined) emitPack(f, c.left, height, leftBase, m, k, leftAt);

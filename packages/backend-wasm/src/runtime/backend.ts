@@ -2,6 +2,7 @@
 import {
   ArgumentError,
   type Backend,
+  BackendLostError,
   type BackendLostInfo,
   BackendUnavailableError,
   byteLengthOf,
@@ -19,10 +20,12 @@ import {
   type TensorType,
   verify,
 } from "@banach/autograd/backend";
-import { emitModule } from "../codegen/module.ts";
+import { defaultGrain, emitModule, type Grain } from "../codegen/module.ts";
+import { maySleep } from "../threads/index.ts";
 import { maxPages, pageBytes, probeFeatures, webAssembly, type WebAssemblyApi } from "../wasm/index.ts";
 import { BufferSpace } from "./buffers.ts";
 import { WasmExecutable } from "./executable.ts";
+import { openMemory } from "./open-memory.ts";
 
 export interface WasmOptions {
   /** Bytes that the memory may grow to; default and most 4 GiB. */
@@ -32,22 +35,39 @@ export interface WasmOptions {
    * between machines. Default false. Node 20 needs --experimental-wasm-relaxed-simd.
    */
   readonly relaxed?: boolean;
+  /**
+   * Threads that run a program together, the caller's among them; results do not depend on it. Default: one per core, at
+   * most 8. Where there can be only one, the backend has one and says why in its notes. A page needs to be cross-origin
+   * isolated.
+   */
+  readonly threads?: number;
+  /** Work from which it is shared among threads, in nanoseconds; 0 shares whatever can be. For tests and measurements. */
+  readonly grain?: Grain;
 }
 
 const DTYPES: ReadonlySet<DType> = new Set<DType>(["float32", "int32", "uint32", "bool"]);
 
-/** Opens a backend. Throws BackendUnavailableError, saying what is missing, and ArgumentError for a bad option. */
-export function wasmBackend({ maxBytes = maxPages * pageBytes, relaxed = false }: WasmOptions = {}): Backend {
+/** Opens a backend. Rejects with BackendUnavailableError, saying what is missing, and ArgumentError for a bad option. */
+export async function wasmBackend(options: WasmOptions = {}): Promise<Backend> {
+  const { maxBytes = maxPages * pageBytes, relaxed = false, grain = defaultGrain } = options;
   if (!(maxBytes > 0)) throw new ArgumentError(`wasm: maxBytes must be positive, got ${maxBytes}`);
   const api = requireFeatures(relaxed);
-  const space = new BufferSpace(maxBytes);
+  const { heap, pool, note } = await openMemory(maxBytes, options.threads);
+  const space = new BufferSpace(heap);
   let resolveLost: (info: BackendLostInfo) => void = () => undefined;
   const lost = new Promise<BackendLostInfo>((resolve) => {
     resolveLost = resolve;
   });
+  const lose = (info: BackendLostInfo): void => {
+    space.lose(info.message);
+    pool?.stop();
+    resolveLost(info);
+  };
   const maxBufferBytes = Math.min(maxBytes, maxPages * pageBytes);
+  const threads = pool === null ? null : { size: pool.size, firstMaySleep: maySleep(), grain };
   return {
     name: relaxed ? "wasm (relaxed SIMD)" : "wasm",
+    notes: [note],
     limits: { maxBufferBytes, dtypes: DTYPES, ieeeNonFinite: true },
     lost,
     compile: async (graph, { donate = [], label = "graph", signal } = {}) => {
@@ -55,18 +75,37 @@ export function wasmBackend({ maxBytes = maxPages * pageBytes, relaxed = false }
       requireNotAborted(signal);
       verify(graph);
       requireDTypes(graph, label);
-      const emitted = emitModule(lower(graph), { relaxed, name: label });
+      const emitted = emitModule(lower(graph), { relaxed, name: label, threads });
       const module = await api.compile(emitted.bytes);
       requireNotAborted(signal);
-      const { exports } = await api.instantiate(module, { env: { memory: space.heap.memory } });
+      const { exports } = await api.instantiate(module, { env: { memory: heap.memory } });
+      // The module was written with an export of this name and type.
+      const own = exports["run"] as (table: number, thread: number) => void;
+      const shared = pool !== null && emitted.threads > 1 ? { pool, program: await pool.load(module) } : null;
+      space.requirePresent(`compile of ${label}`);
+      const run = (table: number): void => {
+        if (shared === null) {
+          own(table, 0);
+          return;
+        }
+        try {
+          shared.pool.run(shared.program, table, () => {
+            own(table, 0);
+          });
+        } catch (error) {
+          const message = `a thread of the wasm backend died in ${label}: ${String(error)}`;
+          lose({ reason: "unknown", message });
+          throw new BackendLostError(message, { cause: error });
+        }
+      };
       return new WasmExecutable(space, {
         inputs: graph.inputs.map((v) => v.type),
         outputs: graph.outputs.map((atom) => atom.type),
         donate,
         label,
         emitted,
-        // The module was written with an export of this name and type.
-        run: exports["run"] as (table: number) => void,
+        run,
+        drop: () => shared?.pool.drop(shared.program),
       });
     },
     write: (data, type) => {
@@ -101,8 +140,7 @@ export function wasmBackend({ maxBytes = maxPages * pageBytes, relaxed = false }
     memory: () => space.stats,
     [Symbol.asyncDispose]: () =>
       settle(() => {
-        space.lose();
-        resolveLost({ reason: "destroyed", message: "the wasm backend was disposed" });
+        lose({ reason: "destroyed", message: "the wasm backend was disposed" });
       }),
   };
 }

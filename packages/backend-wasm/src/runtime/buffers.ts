@@ -15,7 +15,7 @@ import {
   sizeOf,
   type TensorType,
 } from "@banach/autograd/backend";
-import { Heap } from "./heap.ts";
+import type { Heap } from "./heap.ts";
 
 export class WasmBuffer implements Buffer {
   readonly type: TensorType;
@@ -65,14 +65,14 @@ export class BufferSpace {
   private readonly live = new Set<WasmBuffer>();
   private liveBytes = 0;
   private peakBytes = 0;
-  private lost = false;
+  private lostBecause: string | null = null;
 
-  constructor(maxBytes: number) {
-    this.heap = new Heap(maxBytes);
+  constructor(heap: Heap) {
+    this.heap = heap;
   }
 
   get isLost(): boolean {
-    return this.lost;
+    return this.lostBecause !== null;
   }
 
   get stats(): MemoryStats {
@@ -80,19 +80,19 @@ export class BufferSpace {
       liveBuffers: this.live.size,
       liveBytes: this.liveBytes,
       peakBytes: this.peakBytes,
-      pooledBytes: this.lost ? 0 : this.heap.idleBytes,
+      pooledBytes: this.isLost ? 0 : this.heap.idleBytes,
     };
   }
 
-  /** From here on every buffer is lost. */
-  lose(): void {
-    this.lost = true;
+  /** From here on every buffer is lost; `why` is said whenever one is asked for. */
+  lose(why: string): void {
+    this.lostBecause ??= why;
     this.live.clear();
     this.liveBytes = 0;
   }
 
   requirePresent(what: string): void {
-    if (this.lost) throw new BackendLostError(`${what}: the wasm backend was disposed`);
+    if (this.lostBecause !== null) throw new BackendLostError(`${what}: ${this.lostBecause}`);
   }
 
   /** The buffer as one of this backend's own. */

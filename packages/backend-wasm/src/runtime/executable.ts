@@ -20,7 +20,10 @@ export interface ExecutableParts {
   readonly donate: readonly number[];
   readonly label: string;
   readonly emitted: EmittedModule;
+  /** Runs the program with the addresses in a table. Throws BackendLostError if it cannot be finished. */
   readonly run: (table: number) => void;
+  /** The program will not be run again. */
+  readonly drop: () => void;
 }
 
 export class WasmExecutable implements Executable {
@@ -57,7 +60,9 @@ export class WasmExecutable implements Executable {
   }
 
   [Symbol.dispose](): void {
+    if (this.disposed) return;
     this.disposed = true;
+    this.parts.drop();
   }
 
   private runNow(given: readonly Buffer[]): RunReport {

@@ -1,5 +1,6 @@
 /** The memory that all programs of a backend share: one WebAssembly memory, grown when needed, with a free list. */
 import { OutOfMemoryError } from "@banach/autograd/backend";
+import { CONTROL_BYTES } from "../threads/index.ts";
 import { maxPages, pageBytes, webAssembly, type WasmMemory } from "../wasm/index.ts";
 
 /** Every block starts and ends at a multiple of this, so that vectors of a block share no cache line with another. */
@@ -10,19 +11,23 @@ interface Block {
   readonly bytes: number;
 }
 
-/** Blocks of one memory, handed out by first fit. Address 0 is never given. */
+const roundUp = (bytes: number): number => Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
+
+/** Blocks of one memory, handed out by first fit. The words of the threads come before them; address 0 is never given. */
 export class Heap {
   readonly memory: WasmMemory;
   private readonly free: Block[] = [];
   private readonly maxBytes: number;
-  private end = ALIGNMENT;
+  private end = roundUp(CONTROL_BYTES);
   private used = 0;
 
-  constructor(maxBytes: number) {
+  /** @param shared whether other threads see the memory */
+  constructor(maxBytes: number, shared = false) {
     const api = webAssembly();
     if (api === undefined) throw new RangeError("there is no WebAssembly here");
     this.maxBytes = Math.min(maxBytes, maxPages * pageBytes);
-    this.memory = new api.Memory({ initial: 1 });
+    const maximum = Math.max(1, Math.ceil(this.maxBytes / pageBytes));
+    this.memory = new api.Memory(shared ? { initial: 1, maximum, shared } : { initial: 1 });
   }
 
   /** Bytes handed out. */
@@ -40,7 +45,7 @@ export class Heap {
    * The memory may be grown, so views of its buffer have to be made anew.
    */
   allocate(bytes: number, label: string): number {
-    const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
+    const size = roundUp(bytes);
     const at = this.free.findIndex((block) => block.bytes >= size);
     const block = this.free[at];
     if (block !== undefined) {
@@ -58,7 +63,7 @@ export class Heap {
 
   /** Gives a block back; `bytes` as it was asked for. */
   release(offset: number, bytes: number): void {
-    const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
+    const size = roundUp(bytes);
     this.used -= size;
     const next = this.free.findIndex((block) => block.offset > offset);
     const at = next === -1 ? this.free.length : next;

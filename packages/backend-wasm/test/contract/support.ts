@@ -3,6 +3,7 @@ import type { ContractKernel, Expression, Read } from "@banach/autograd/backend"
 import type { ContractHost, Planner } from "../../src/contract/index.ts";
 import { emitContract } from "../../src/contract/index.ts";
 import type { Expr, FunctionBuilder, I32 } from "../../src/wasm/index.ts";
+import { alone } from "../../src/threads/index.ts";
 import { i32, ModuleBuilder, webAssembly } from "../../src/wasm/index.ts";
 
 type DType = "float32" | "int32" | "uint32";
@@ -104,6 +105,7 @@ export function compile(problem: Problem, options: RunOptions = {}, count = fals
     for (let lane = 0; lane < lanes; lane++) f.i32.store8(at, i32.add(i32.load8_u(at, lane), 1), lane);
   };
   const host: ContractHost = {
+    team: alone,
     module,
     relaxed: options.relaxed ?? false,
     address: (_, read) => i32.const((bases.get(read.buffer.name) ?? 0) + 4 * read.access.offset),
@@ -130,7 +132,7 @@ export function compile(problem: Problem, options: RunOptions = {}, count = fals
   for (const [name, { size }] of Object.entries(layouts)) bases.set(name, reserve(4 * size));
   const memory = module.memory({ min: 2048 });
   module.export("memory", memory);
-  module.export("run", emitContract(kernel, host, options.planner));
+  module.export("run", emitContract(kernel, host, options.planner).func);
   const bytes = module.build();
   const api = webAssembly();
   if (api === undefined) throw new Error("there is no WebAssembly here");

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { wasmBackend } from "../../src/runtime/backend.ts";
 
-const backend = wasmBackend();
+const backend = await wasmBackend();
 
 /** Sums are added in another order and functions rounded otherwise; over some thirty steps that may grow to this. */
 const TOLERANCE = 2e-3;
