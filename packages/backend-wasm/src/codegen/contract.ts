@@ -1,12 +1,12 @@
 /** Contractions: the kernels of `contract/`, told where this program keeps things and how results are finished. */
 import type { Access, ContractKernel, ProgramBuffer } from "@banach/autograd/backend";
-import { type ContractHost, emitContract } from "../contract/index.ts";
-import { type Expr, f32x4, type Func, type FunctionBuilder, i32, i32x4 } from "../wasm/index.ts";
+import { type ContractHost, type EmittedContract, emitContract } from "../contract/index.ts";
+import { type Expr, f32x4, type FunctionBuilder, i32, i32x4 } from "../wasm/index.ts";
 import { LaneEmitter, type Locator } from "./emitter.ts";
 import type { KernelHost } from "./kernel-host.ts";
 import { elementBytes } from "./layout.ts";
 
-export function contractFunction(kernel: ContractKernel, host: KernelHost): Func<readonly [], readonly []> {
+export function contractFunction(kernel: ContractKernel, host: KernelHost): EmittedContract {
   const { layout, math } = host;
   const scratch = layout.scratch();
   const axis = kernel.shape.length - 1;
@@ -33,6 +33,7 @@ export function contractFunction(kernel: ContractKernel, host: KernelHost): Func
   const contract: ContractHost = {
     module: host.module,
     relaxed: host.relaxed,
+    team: host.team,
     address: (_f, read) => layout.start(read.buffer, read.access),
     scratch: (bytes) => {
       const address = scratch(bytes);

@@ -20,8 +20,8 @@ class Member {
   private waiting: ((answer: Answer) => void) | null = null;
   private end: Answer | null = null;
 
-  async start(name: string, memory: WasmMemory, thread: number): Promise<void> {
-    this.thread = await startThread(workerSource, name, {
+  async start(source: string, name: string, memory: WasmMemory, thread: number): Promise<void> {
+    this.thread = await startThread(source, name, {
       answer: (answer) => {
         this.settle(answer);
       },
@@ -83,9 +83,9 @@ export class ThreadPool {
   }
 
   /** Starts `size - 1` threads on a shared memory. Rejects with the reason, and leaves none behind, if one does not start. */
-  static async start(memory: WasmMemory, size: number): Promise<ThreadPool> {
+  static async start(memory: WasmMemory, size: number, source: string = workerSource): Promise<ThreadPool> {
     const pool = new ThreadPool(memory, size);
-    const starts = pool.members.map((member, i) => member.start(`banach ${i + 1}`, memory, i + 1));
+    const starts = pool.members.map((member, i) => member.start(source, `banach ${i + 1}`, memory, i + 1));
     const failure = (await Promise.allSettled(starts)).find(({ status }) => status === "rejected");
     if (failure?.status === "rejected") {
       pool.stop();
