@@ -13,5 +13,10 @@ export interface KernelHost {
   readonly team: Team;
 }
 
-/** Writes the body of a kernel's function. */
-export type KernelBody = (f: FunctionBuilder) => void;
+/** A kernel as code. */
+export interface KernelBody {
+  /** Writes the body of the kernel's function. */
+  readonly write: (f: FunctionBuilder) => void;
+  /** Whether every thread of the team does a part; otherwise whoever runs it does all. */
+  readonly shared: boolean;
+}

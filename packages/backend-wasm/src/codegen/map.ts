@@ -1,6 +1,8 @@
 /** Map kernels: one nest over the points, lanes along the last axis. */
 import type { MapKernel } from "@banach/autograd/backend";
+import type { FunctionBuilder } from "../wasm/index.ts";
 import { accessesOf, groupAxes, mapAll, regroup } from "./collapse.ts";
+import { divided, divisionOf } from "./divide.ts";
 import { LaneEmitter } from "./emitter.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";
 import { Nest } from "./nest.ts";
@@ -10,16 +12,20 @@ export function mapBody(kernel: MapKernel, host: KernelHost): KernelBody {
   const groups = groupAxes(kernel.shape, axes, accessesOf([], kernel.stores));
   const { sizes, access } = regroup(kernel.shape, groups);
   const { stores } = mapAll([], kernel.stores, access);
-  const lane = sizes.length - 1;
-  return (f) => {
+  const all = sizes.map((_, axis) => axis);
+  const lane = all.at(-1);
+  const division = divisionOf(host.team, sizes, all, lane);
+  const write = (f: FunctionBuilder): void => {
     const nest = new Nest(f, host.layout, [], stores);
-    const outer = sizes.map((_, axis) => axis).slice(0, -1);
-    nest.loops(sizes, outer, () => {
-      nest.lanes(lane < 0 ? undefined : lane, sizes[lane] ?? 1, (lanes) => {
-        f.scope(() => {
-          new LaneEmitter(f, { locator: nest, math: host.math, axis: lane, lanes }).storeAll(stores);
-        });
+    const { spans, lanes: run } = divided(f, host.team, sizes, division, lane);
+    const point = (lanes: number): void => {
+      f.scope(() => {
+        new LaneEmitter(f, { locator: nest, math: host.math, axis: lane ?? -1, lanes }).storeAll(stores);
       });
+    };
+    nest.loops(spans, all.slice(0, -1), () => {
+      nest.lanes(lane, sizes[lane ?? 0] ?? 1, point, run);
     });
   };
+  return { write, shared: division !== null };
 }

@@ -93,11 +93,11 @@ function kernelCalls(
 
 function kernelCall(kernel: Kernel, name: string, host: KernelHost): KernelCall {
   if (kernel.kind === "contract") return contractFunction(kernel, host);
-  const body = bodyOf(kernel, host);
+  const { write, shared } = bodyOf(kernel, host);
   const func = host.module.func(name, [], [], (f) => {
-    body(f);
+    write(f);
   });
-  return { func, shared: false };
+  return { func, shared };
 }
 
 function bodyOf(kernel: Exclude<Kernel, { readonly kind: "contract" }>, host: KernelHost): KernelBody {

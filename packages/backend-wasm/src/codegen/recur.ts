@@ -2,6 +2,7 @@
 import type { Access, RecurKernel, Store } from "@banach/autograd/backend";
 import { type Expr, f32x4, type FunctionBuilder, v128 } from "../wasm/index.ts";
 import { accessesOf, groupAxes, mapAll, regroup } from "./collapse.ts";
+import { divided, divisionOf } from "./divide.ts";
 import { type Address, LaneEmitter } from "./emitter.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";
 import { Nest } from "./nest.ts";
@@ -26,41 +27,35 @@ export function recurBody(kernel: RecurKernel, host: KernelHost): KernelBody {
     axis > timeAxis ? 4 * sizes.slice(axis + 1).reduce((size, inner) => size * inner, 1) : 0,
   );
   const scratch = host.layout.scratch();
-  return (f) => {
+  const divisible = sizes.map((_, axis) => axis).filter((axis) => axis !== timeAxis);
+  const division = divisionOf(host.team, sizes, divisible, lane);
+  const write = (f: FunctionBuilder): void => {
     const row = f.let(scratch(Math.max(16, rowBytes)));
     const nest = new Nest(f, host.layout, [a, b], stores);
     const state = nest.add(row, stateStrides);
+    const { spans, lanes: run } = divided(f, host.team, sizes, division, lane);
     nest.loops(
-      sizes,
+      spans,
       outer.map((_, axis) => axis),
       () => {
         f.memory.fill(row, 0, rowBytes);
         nest.loop(timeAxis, length, 1, () => {
-          nest.loops(sizes, innerAxes.slice(0, -1), () => {
-            nest.lanes(lane, lane === undefined ? 1 : (sizes[lane] ?? 1), (lanes) => {
+          nest.loops(spans, innerAxes.slice(0, -1), () => {
+            const point = (lanes: number): void => {
+              const options = { locator: nest, math: host.math, axis: lane ?? -1, lanes };
               f.scope(() => {
-                step(
-                  f,
-                  nest.at(state),
-                  lanes,
-                  new LaneEmitter(f, { locator: nest, math: host.math, axis: lane ?? -1, lanes }),
-                  (accumulated) => {
-                    new LaneEmitter(f, {
-                      locator: nest,
-                      math: host.math,
-                      axis: lane ?? -1,
-                      lanes,
-                      accumulated,
-                    }).storeAll(stores);
-                  },
-                );
+                step(f, nest.at(state), lanes, new LaneEmitter(f, options), (accumulated) => {
+                  new LaneEmitter(f, { ...options, accumulated }).storeAll(stores);
+                });
               });
-            });
+            };
+            nest.lanes(lane, lane === undefined ? 1 : (sizes[lane] ?? 1), point, run);
           });
         });
       },
     );
   };
+  return { write, shared: division !== null };
 
   function step(
     f: FunctionBuilder,

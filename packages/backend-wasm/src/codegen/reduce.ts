@@ -3,6 +3,7 @@ import type { Access, DType, Expression, ReduceKernel, Store } from "@banach/aut
 import { visitExpression } from "@banach/autograd/backend";
 import { type Expr, f32x4, type FunctionBuilder, i32x4, type Local, shuffle32x4, v128 } from "../wasm/index.ts";
 import { accessesOf, groupAxes, mapAll, regroup } from "./collapse.ts";
+import { divided, divisionOf } from "./divide.ts";
 import { constant, LaneEmitter } from "./emitter.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";
 import { Nest } from "./nest.ts";
@@ -77,24 +78,28 @@ export function reduceBody(kernel: ReduceKernel, host: KernelHost): KernelBody {
 function lanesAlongKept(kernel: ReduceKernel, plan: Plan, host: KernelHost): KernelBody {
   const { sizes, kept, reduced, value, stores } = plan;
   const lane = kept.at(-1);
-  return (f) => {
+  const division = divisionOf(host.team, sizes, kept, lane);
+  const write = (f: FunctionBuilder): void => {
     const nest = new Nest(f, host.layout, [value], stores);
-    nest.loops(sizes, kept.slice(0, -1), () => {
-      nest.lanes(lane, lane === undefined ? 1 : (sizes[lane] ?? 1), (lanes) => {
-        f.scope(() => {
-          const options = { locator: nest, math: host.math, axis: lane ?? -1, lanes };
-          const result = accumulate(f, kernel, (add) => {
-            nest.loops(sizes, reduced, () => {
-              f.scope(() => {
-                add(new LaneEmitter(f, options).value(value));
-              });
+    const { spans, lanes: run } = divided(f, host.team, sizes, division, lane);
+    const point = (lanes: number): void => {
+      f.scope(() => {
+        const options = { locator: nest, math: host.math, axis: lane ?? -1, lanes };
+        const result = accumulate(f, kernel, (add) => {
+          nest.loops(sizes, reduced, () => {
+            f.scope(() => {
+              add(new LaneEmitter(f, options).value(value));
             });
           });
-          new LaneEmitter(f, { ...options, accumulated: result }).storeAll(stores);
         });
+        new LaneEmitter(f, { ...options, accumulated: result }).storeAll(stores);
       });
+    };
+    nest.loops(spans, kept.slice(0, -1), () => {
+      nest.lanes(lane, lane === undefined ? 1 : (sizes[lane] ?? 1), point, run);
     });
   };
+  return { write, shared: division !== null };
 }
 
 /** Runs a reduction in lanes and returns its result: the value, or for argmax the position. */
@@ -143,9 +148,11 @@ function lanesAlongReduced(kernel: ReduceKernel, plan: Plan, lane: number, host:
   const size = sizes[lane] ?? 1;
   const wide = Math.floor(size / (4 * PARTS));
   const both = (a: Expr<"v128">, b: Expr<"v128">): Expr<"v128"> => combined(combine, dtype, a, b);
-  return (f) => {
+  const division = divisionOf(host.team, sizes, kept, undefined);
+  const write = (f: FunctionBuilder): void => {
     const nest = new Nest(f, host.layout, [value], stores);
-    nest.loops(sizes, kept, () => {
+    const { spans } = divided(f, host.team, sizes, division, undefined);
+    nest.loops(spans, kept, () => {
       f.scope(() => {
         const parts = Array.from({ length: wide > 0 ? PARTS : 1 }, () => f.local("v128", identity(combine, dtype)));
         const rest = f.local("v128", identity(combine, dtype));
@@ -177,6 +184,7 @@ function lanesAlongReduced(kernel: ReduceKernel, plan: Plan, lane: number, host:
       });
     });
   };
+  return { write, shared: division !== null };
 }
 
 /** Combines neighbours until one is left. */

@@ -1,6 +1,6 @@
 /** Scatter: points in order, one at a time, so that repeated indices add up the same way everywhere. */
 import type { ScatterKernel } from "@banach/autograd/backend";
-import { f32x4, i32, i32x4, v128 } from "../wasm/index.ts";
+import { f32x4, type FunctionBuilder, i32, i32x4, v128 } from "../wasm/index.ts";
 import { LaneEmitter } from "./emitter.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";
 import { Nest } from "./nest.ts";
@@ -8,7 +8,7 @@ import { Nest } from "./nest.ts";
 export function scatterBody(kernel: ScatterKernel, host: KernelHost): KernelBody {
   const { shape, buffer, access, stride, limit, index, value } = kernel;
   const target = { buffer, access, value };
-  return (f) => {
+  const write = (f: FunctionBuilder): void => {
     const nest = new Nest(f, host.layout, [index, value], [target]);
     nest.loops(
       shape,
@@ -30,4 +30,5 @@ export function scatterBody(kernel: ScatterKernel, host: KernelHost): KernelBody
       },
     );
   };
+  return { write, shared: false };
 }

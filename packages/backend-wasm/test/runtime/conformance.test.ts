@@ -1,9 +1,8 @@
-import { conformance, strictBudgets } from "@banach/autograd/testing";
-import { describe, it } from "vitest";
-import { wasmBackend } from "../../src/runtime/backend.ts";
+import { setFlagsFromString } from "node:v8";
+import { probeFeatures } from "../../src/wasm/index.ts";
+import { testConformance } from "./conformance-suite.ts";
 
-const suite = conformance(() => Promise.resolve(wasmBackend()), { budgets: strictBudgets });
+// Node 20 has relaxed SIMD behind a flag only.
+if (!probeFeatures().relaxedSimd) setFlagsFromString("--experimental-wasm-relaxed-simd");
 
-describe("conformance of wasm", () => {
-  for (const { name, run } of suite.cases) it(name, run);
-});
+testConformance("node");
