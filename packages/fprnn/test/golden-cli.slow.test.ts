@@ -18,8 +18,11 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-function golden(path = folder): { readonly status: number | null; readonly output: string } {
-  const args = ["scripts/run-ts.mjs", "packages/fprnn/test/golden-cli.ts"];
+function golden(
+  path = folder,
+  ...options: readonly string[]
+): { readonly status: number | null; readonly output: string } {
+  const args = ["scripts/run-ts.mjs", "packages/fprnn/test/golden-cli.ts", ...options];
   const env = { ...process.env, BANACH_GOLDEN: path };
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, env, encoding: "utf8" });
   return { status, output: stdout + stderr };
@@ -28,6 +31,23 @@ function golden(path = folder): { readonly status: number | null; readonly outpu
 it("exits 0 when every file agrees", () => {
   copyFileSync(fixture, join(folder, "shift.json"));
   expect(golden()).toMatchObject({ status: 0, output: expect.stringContaining("1 of 1 files agree") as string });
+});
+
+it("compares another backend within the budgets of its precision", () => {
+  copyFileSync(fixture, join(folder, "shift.json"));
+  const { status, output } = golden(folder, "--backend", "wasm");
+  expect(output).toContain("1 of 1 files agree within the budgets of float32 (wasm)");
+  expect(status).toBe(0);
+});
+
+it("exits 2 with the names for a backend that does not exist", () => {
+  const { status, output } = golden(folder, "--backend", "abacus");
+  expect(output).toContain("no backend is called abacus; --backend takes reference, reference-float32, wasm");
+  expect(status).toBe(2);
+  expect(golden(folder, "--bakend", "wasm")).toMatchObject({
+    status: 2,
+    output: expect.stringContaining("usage: npm run golden -- [--backend reference|") as string,
+  });
 });
 
 it("exits 2 with a message when there is nothing to compare", () => {

@@ -1,5 +1,6 @@
 /** Fixtures: JSON files of numbers from an independent float64 implementation, and the comparison with ours. */
-import { array, type HostTensor } from "@banach/autograd";
+import { array, type Device, type HostTensor } from "@banach/autograd";
+import type { Tolerances } from "../../src/index.ts";
 
 export interface FixtureTensor {
   readonly shape: readonly number[];
@@ -11,14 +12,26 @@ export type Fixture = Readonly<Record<string, unknown>> & { readonly kind?: stri
 
 export type Tensors = Readonly<Record<string, FixtureTensor>>;
 
-/** One number that was compared: the largest relative error of a tensor, over the largest entry of the expected one. */
+/** A tensor that was compared: its largest error, over the largest entry of the expected one. */
 export interface Comparison {
   readonly what: string;
   readonly error: number;
+  /** What was computed; null if the fixture has a tensor that we do not. */
+  readonly actual: HostTensor | null;
 }
 
-export function toHost({ shape, data }: FixtureTensor): HostTensor {
-  return array(Float64Array.from(data), { shape });
+export type FloatType = "float32" | "float64";
+
+/** Where a fixture is computed, and how precisely. */
+export interface Setting {
+  readonly device: Device;
+  readonly dtype: FloatType;
+  /** Tolerances of solvers whose result is compared with the fixed point itself. */
+  readonly exact: Tolerances;
+}
+
+export function toHost({ shape, data }: FixtureTensor, dtype: FloatType): HostTensor {
+  return array(Float64Array.from(data), { shape, dtype });
 }
 
 /** `{ "mixer.u_proj.v": t, ... }` to nested objects; keys that count up from 0 become arrays. */
@@ -40,15 +53,15 @@ function withArrays(node: unknown): unknown {
   return isList ? entries.map(([, child]) => child) : Object.fromEntries(entries);
 }
 
-export function hostTensors(tensors: Tensors): Record<string, HostTensor> {
-  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, toHost(tensor)]));
+export function hostTensors(tensors: Tensors, dtype: FloatType): Record<string, HostTensor> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, toHost(tensor, dtype)]));
 }
 
 /** Largest |actual - expected| over the largest |expected|; infinite for another shape or a NaN. */
 export function compare(what: string, actual: HostTensor, expected: FixtureTensor | number): Comparison {
   const wanted = typeof expected === "number" ? { shape: [], data: [expected] } : expected;
   if (actual.shape.join() !== wanted.shape.join())
-    return { what: `${what} (shape ${actual.shape.join()})`, error: Infinity };
+    return { what: `${what} (shape ${actual.shape.join()})`, error: Infinity, actual };
   let worst = 0;
   let scale = 0;
   wanted.data.forEach((x, i) => {
@@ -56,7 +69,7 @@ export function compare(what: string, actual: HostTensor, expected: FixtureTenso
     worst = Number.isNaN(difference) ? Infinity : Math.max(worst, difference);
     scale = Math.max(scale, Math.abs(x));
   });
-  return { what, error: worst / Math.max(scale, 1e-300) };
+  return { what, error: worst / Math.max(scale, 1e-300), actual };
 }
 
 /** Compares a tree of tensors with named ones; a name on either side only is an infinite error. */
@@ -69,6 +82,7 @@ export function compareAll(
   const names = new Set([...found.keys(), ...Object.keys(expected)]);
   return [...names].map((name) => {
     const [a, e] = [found.get(name), expected[name]];
-    return a && e ? compare(`${what} ${name}`, a, e) : { what: `${what} ${name} (on one side only)`, error: Infinity };
+    if (a && e) return compare(`${what} ${name}`, a, e);
+    return { what: `${what} ${name} (on one side only)`, error: Infinity, actual: a ?? null };
   });
 }

@@ -1,7 +1,6 @@
 /** Fixtures of kind "FPMamba": the matrix-state layer. */
-import type { Device } from "@banach/autograd";
 import { fpMamba } from "../../src/index.ts";
-import type { Comparison, Fixture } from "./fixture.ts";
+import type { Comparison, Fixture, Setting } from "./fixture.ts";
 import { checkLayer, type GoldenLayer, layerIsBuilt, type LayerKind } from "./layer.ts";
 
 const FP_MAMBA: LayerKind = {
@@ -9,11 +8,11 @@ const FP_MAMBA: LayerKind = {
     fpMamba({ ...options, dState, bcNorm, gluInLoop, ...training }) as unknown as GoldenLayer,
   prepared: { x: "x", z: "z", dt: "dt", B: "b", C: "c" },
   // The map can have several fixed points, and another solver may find another one: Picard alone is compared.
-  likeOneStep: {},
+  likeOneStep: () => ({}),
 };
 
 export const fpMambaIsBuilt: (fixture: Fixture) => boolean = layerIsBuilt;
 
-export function checkFpMamba(device: Device, fixture: Fixture): Promise<Comparison[]> {
-  return checkLayer(device, fixture, FP_MAMBA);
+export function checkFpMamba(setting: Setting, fixture: Fixture): Promise<Comparison[]> {
+  return checkLayer(setting, fixture, FP_MAMBA);
 }

@@ -1,6 +1,5 @@
 /** Kinds of fixtures: one line each. A file is recognised by its content. */
-import type { Device } from "@banach/autograd";
-import type { Comparison, Fixture } from "./fixture.ts";
+import type { Comparison, Fixture, Setting } from "./fixture.ts";
 import { checkFpMamba, fpMambaIsBuilt } from "./fpmamba.ts";
 import { checkFpRnn, fpRnnIsBuilt } from "./fprnn.ts";
 import { checkLm, lmIsBuilt } from "./lm.ts";
@@ -9,7 +8,7 @@ import { checkPrimitive, primitiveIsBuilt } from "./primitive.ts";
 
 interface Kind {
   readonly isBuilt: (fixture: Fixture) => boolean;
-  readonly check: (device: Device, fixture: Fixture) => Promise<Comparison[]>;
+  readonly check: (setting: Setting, fixture: Fixture) => Promise<Comparison[]>;
 }
 
 const KINDS: Readonly<Record<string, Kind>> = {
@@ -20,9 +19,6 @@ const KINDS: Readonly<Record<string, Kind>> = {
   LM: { isBuilt: lmIsBuilt, check: checkLm },
 };
 
-/** Largest relative error allowed against float64 fixtures. */
-export const TOLERANCE = 1e-9;
-
 /** Kinds of the fixtures' format that nothing here compares yet. */
 const NOT_BUILT: readonly string[] = ["Mamba"];
 
@@ -32,12 +28,12 @@ export class UnknownKindError extends Error {
 }
 
 /** The comparisons of a fixture, or null if what it describes is not built. Throws UnknownKindError. */
-export async function checkFixture(device: Device, fixture: Fixture): Promise<Comparison[] | null> {
+export async function checkFixture(setting: Setting, fixture: Fixture): Promise<Comparison[] | null> {
   const name = fixture.kind ?? "";
   const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
   if (kind === undefined && !NOT_BUILT.includes(name)) {
     const kinds = [...Object.keys(KINDS), ...NOT_BUILT].join(", ");
     throw new UnknownKindError(`no kind is called ${JSON.stringify(name)}; the kinds are ${kinds}`);
   }
-  return kind?.isBuilt(fixture) === true ? kind.check(device, fixture) : null;
+  return kind?.isBuilt(fixture) === true ? kind.check(setting, fixture) : null;
 }

@@ -1,5 +1,5 @@
 /** Fixtures of whole layers: the fixed point, the authors' stopping rule and gradients, whatever the layer is. */
-import { type Device, type HostTensor, type Tracer, treeLeaves, valueAndGrad } from "@banach/autograd";
+import { type HostTensor, type Tracer, treeLeaves, valueAndGrad } from "@banach/autograd";
 import {
   type CausalProblem,
   type HouseholderMixer,
@@ -7,6 +7,7 @@ import {
   type ParallelSolver,
   picard,
   type SolverAndAdjoint,
+  type Tolerances,
   truncated,
 } from "../../src/index.ts";
 import {
@@ -15,8 +16,10 @@ import {
   type Comparison,
   type Fixture,
   type FixtureTensor,
+  type FloatType,
   hostTensors,
   nest,
+  type Setting,
   type Tensors,
   toHost,
 } from "./fixture.ts";
@@ -89,7 +92,7 @@ export interface SharedOptions {
   readonly shortConv: boolean;
   readonly eps: number;
   readonly mixer: HouseholderMixer;
-  readonly dtype: "float64";
+  readonly dtype: FloatType;
 }
 
 export interface LayerKind {
@@ -97,19 +100,16 @@ export interface LayerKind {
   /** Names in `prepared`, as in the fixture: as in the layer's parts. */
   readonly prepared: Readonly<Record<string, string>>;
   /** Solvers and adjoints besides Picard with 1 and 3 differentiable steps that must give the gradient `backward_n1`. */
-  readonly likeOneStep: Readonly<Record<string, SolverAndAdjoint>>;
+  readonly likeOneStep: (exact: Tolerances) => Readonly<Record<string, SolverAndAdjoint>>;
 }
 
 export function layerIsBuilt(fixture: Fixture): boolean {
   return mixerIsBuilt((fixture as unknown as LayerFixture).config);
 }
 
-/** Far below the tolerance of the comparison, so that what is compared is the fixed point. */
-export const EXACT = { tol: 1e-14, maxSteps: 2000 };
-
 /** A fixture with the layer that it describes, for any solver. */
 interface Subject {
-  readonly device: Device;
+  readonly setting: Setting;
   readonly fixture: LayerFixture;
   readonly kind: LayerKind;
   readonly layer: (training?: SolverAndAdjoint) => GoldenLayer;
@@ -117,26 +117,27 @@ interface Subject {
   readonly input: HostTensor;
 }
 
-export async function checkLayer(device: Device, raw: Fixture, kind: LayerKind): Promise<Comparison[]> {
+export async function checkLayer(setting: Setting, raw: Fixture, kind: LayerKind): Promise<Comparison[]> {
   const fixture = raw as unknown as LayerFixture;
   const { config } = fixture;
+  const { dtype } = setting;
   const { d_model: dModel, expand = 2, symm = false, h_dep = true, short_conv: shortConv = false, eps = 1e-5 } = config;
   const argument = h_dep ? (symm ? "symmetric" : "concatenated") : "input";
-  const options = { dModel, expand, argument, shortConv, eps, mixer: goldenMixer({ ...config, eps }) } as const;
+  const options = { dModel, expand, argument, shortConv, eps, mixer: goldenMixer({ ...config, eps }), dtype } as const;
   const subject: Subject = {
-    device,
+    setting,
     fixture,
     kind,
-    layer: (training = {}) => kind.create({ ...options, dtype: "float64" }, config, training),
-    params: nest(hostTensors(fixture.params)) as Params<HostTensor>,
-    input: toHost(fixture.input),
+    layer: (training = {}) => kind.create(options, config, training),
+    params: nest(hostTensors(fixture.params, dtype)) as Params<HostTensor>,
+    input: toHost(fixture.input, dtype),
   };
   return [...(await checkForward(subject)), ...(await checkStoppingRule(subject)), ...(await checkGradients(subject))];
 }
 
 /** The iterate that a solver returns, the layer's output from it, and its iterations. */
 async function solveWith(
-  { device, layer, params, input }: Subject,
+  { setting: { device }, layer, params, input }: Subject,
   solver: ParallelSolver,
 ): Promise<Readonly<Record<"y" | "out" | "iterations", HostTensor>>> {
   const run = (p: Params<Tracer>, x: Tracer): Record<"y" | "out" | "iterations", Tracer> => {
@@ -148,7 +149,8 @@ async function solveWith(
 }
 
 async function checkForward(subject: Subject): Promise<Comparison[]> {
-  const { device, fixture, kind, layer, params, input } = subject;
+  const { fixture, kind, layer, params, input } = subject;
+  const { device, exact } = subject.setting;
   const prepare = (p: Params<Tracer>, x: Tracer): Params<Tracer> => layer().parts(p, x).prepared;
   const prepared = await device.get(await device.run(prepare, params, input));
   const comparisons = Object.entries(kind.prepared).map(([theirs, ours]) =>
@@ -159,7 +161,7 @@ async function checkForward(subject: Subject): Promise<Comparison[]> {
     const { y, out } = await solveWith(subject, picard({ tol: 0, maxSteps: sweeps }));
     comparisons.push(compare(`${name} y`, y, expected.y), compare(`${name} out`, out, expected.out));
   }
-  const { y, out } = await solveWith(subject, picard(EXACT));
+  const { y, out } = await solveWith(subject, picard(exact));
   return [...comparisons, compare("ystar", y, fixture.ystar), compare("out", out, fixture.out)];
 }
 
@@ -178,13 +180,14 @@ async function checkStoppingRule(subject: Subject): Promise<Comparison[]> {
   return comparisons;
 }
 
-async function checkGradients({ device, fixture, kind, layer, params, input }: Subject): Promise<Comparison[]> {
+async function checkGradients({ setting, fixture, kind, layer, params, input }: Subject): Promise<Comparison[]> {
+  const { device, dtype, exact } = setting;
   const cases: readonly (readonly [string, Backward, SolverAndAdjoint])[] = [
-    ["n1", fixture.backward_n1, { solver: picard(EXACT), adjoint: truncated({ steps: 1 }) }],
-    ["n3", fixture.backward_n3, { solver: picard(EXACT), adjoint: truncated({ steps: 3 }) }],
-    ...Object.entries(kind.likeOneStep).map(([what, choice]) => [what, fixture.backward_n1, choice] as const),
+    ["n1", fixture.backward_n1, { solver: picard(exact), adjoint: truncated({ steps: 1 }) }],
+    ["n3", fixture.backward_n3, { solver: picard(exact), adjoint: truncated({ steps: 3 }) }],
+    ...Object.entries(kind.likeOneStep(exact)).map(([what, choice]) => [what, fixture.backward_n1, choice] as const),
   ];
-  const cotangent = toHost(fixture.cotangent);
+  const cotangent = toHost(fixture.cotangent, dtype);
   const comparisons: Comparison[] = [];
   for (const [what, expected, choice] of cases) {
     const lossAndGrad = valueAndGrad(({ input: x, ...p }: Params<Tracer>, g: Tracer) =>

@@ -1,14 +1,5 @@
 /** Fixtures of kind "LM": whole language models, their losses, gradients and optimiser steps. */
-import {
-  array,
-  type Device,
-  type HostTensor,
-  nn,
-  optim,
-  type Tracer,
-  treeLeaves,
-  valueAndGrad,
-} from "@banach/autograd";
+import { array, type HostTensor, nn, optim, type Tracer, treeLeaves, valueAndGrad } from "@banach/autograd";
 import {
   fpRnn,
   type FpRnnParams,
@@ -25,6 +16,7 @@ import {
   type FixtureTensor,
   hostTensors,
   nest,
+  type Setting,
   type Tensors,
 } from "./fixture.ts";
 import { goldenMixer } from "./mixer.ts";
@@ -61,7 +53,7 @@ export function lmIsBuilt(fixture: Fixture): boolean {
   return names.includes("blocks.0.lambda_proj.weight") && names.includes("blocks.0.mixer.alpha_proj.v");
 }
 
-export async function checkLm(device: Device, raw: Fixture): Promise<Comparison[]> {
+export async function checkLm({ device, dtype, exact }: Setting, raw: Fixture): Promise<Comparison[]> {
   const fixture = raw as unknown as LmFixture;
   const { params: named, d_model: dModel, vocab: vocabulary, norm_eps: eps, adamw } = fixture;
   const channels = named["blocks.0.lambda_proj.bias"]!.shape[0]!;
@@ -71,11 +63,11 @@ export async function checkLm(device: Device, raw: Fixture): Promise<Comparison[
     dModel,
     expand: channels / dModel,
     mixer: goldenMixer({ mixer: "householder", rank, eps: 1e-6 }),
-    solver: picard({ tol: 1e-14, maxSteps: 2000 }),
+    solver: picard(exact),
     eps: 1e-6,
-    dtype: "float64",
+    dtype,
   });
-  const model = languageModel({ vocabulary, dModel, layers: Array.from(blocks, () => layer), eps, dtype: "float64" });
+  const model = languageModel({ vocabulary, dModel, layers: Array.from(blocks, () => layer), eps, dtype });
   const optimizer = optim.adamw({
     learningRate: adamw.lr,
     betas: adamw.betas,
@@ -94,7 +86,7 @@ export async function checkLm(device: Device, raw: Fixture): Promise<Comparison[
   };
 
   const [ids, labels] = [array(fixture.ids, { dtype: "int32" }), array(fixture.labels, { dtype: "int32" })];
-  let params = nest(hostTensors(named)) as Params<HostTensor>;
+  let params = nest(hostTensors(named, dtype)) as Params<HostTensor>;
   let state = optimizer.init(params) as State<HostTensor>;
   const comparisons: Comparison[] = [];
   for (const [i, expectedLoss] of fixture.losses_3_steps.entries()) {

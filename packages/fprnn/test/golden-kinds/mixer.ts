@@ -1,5 +1,5 @@
 /** Fixtures of kind "mixer": a mixer applied to given arguments, its dense matrix and its gradients. */
-import { type Device, type Tracer, treeLeaves, valueAndGrad } from "@banach/autograd";
+import { type Tracer, treeLeaves, valueAndGrad } from "@banach/autograd";
 import {
   householder,
   type HouseholderMixer,
@@ -14,6 +14,7 @@ import {
   type FixtureTensor,
   hostTensors,
   nest,
+  type Setting,
   type Tensors,
 } from "./fixture.ts";
 
@@ -47,7 +48,7 @@ export function goldenMixer({ rank = 1, ac = "silu", proj_rank = -1, eps }: Mixe
   return householder(proj_rank > 0 ? { ...options, projectionRank: proj_rank } : options);
 }
 
-export async function checkMixer(device: Device, raw: Fixture): Promise<Comparison[]> {
+export async function checkMixer({ device, dtype }: Setting, raw: Fixture): Promise<Comparison[]> {
   const fixture = raw as unknown as MixerFixture;
   const mixer = goldenMixer(fixture.config);
   const apply = (params: HouseholderParams<Tracer>, argument: Tracer, x: Tracer): Tracer => {
@@ -70,13 +71,14 @@ export async function checkMixer(device: Device, raw: Fixture): Promise<Comparis
       units,
     ).transpose([0, 1, 3, 2]);
 
-  const params = nest(hostTensors(fixture.params)) as never;
-  const { param_arg, input_arg, cotangent, units } = hostTensors({
+  const params = nest(hostTensors(fixture.params, dtype)) as never;
+  const tensors = {
     param_arg: fixture.param_arg,
     input_arg: fixture.input_arg,
     cotangent: fixture.cotangent,
     units: unitVectors(fixture.input_arg.shape),
-  });
+  };
+  const { param_arg, input_arg, cotangent, units } = hostTensors(tensors, dtype);
   const result = await device.get(await device.run(run, { params, param_arg, input_arg } as never, cotangent!));
   const matrix = await device.get(await device.run(dense, params, param_arg!, units!));
   const { params: paramGrads, ...argumentGrads } = result.grad;

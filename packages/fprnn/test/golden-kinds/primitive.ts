@@ -1,5 +1,5 @@
 /** Fixtures of kind "primitive": one building block, its output and its gradients. */
-import { type Device, linearRecurrence, nn, type Tracer, treeLeaves, valueAndGrad } from "@banach/autograd";
+import { linearRecurrence, nn, type Tracer, treeLeaves, valueAndGrad } from "@banach/autograd";
 import { selectiveScan } from "../../src/index.ts";
 import {
   compare,
@@ -8,6 +8,7 @@ import {
   type Fixture,
   type FixtureTensor,
   hostTensors,
+  type Setting,
   type Tensors,
 } from "./fixture.ts";
 
@@ -55,7 +56,7 @@ function blockOf({ inputs }: PrimitiveFixture): (typeof BLOCKS)[number] | undefi
   return BLOCKS.find((block) => block.inputs.join() === names && (block.fits?.(inputs) ?? true));
 }
 
-export async function checkPrimitive(device: Device, raw: Fixture): Promise<Comparison[]> {
+export async function checkPrimitive({ device, dtype }: Setting, raw: Fixture): Promise<Comparison[]> {
   const fixture = raw as unknown as PrimitiveFixture;
   const block = blockOf(fixture)!;
   const eps = Number(/eps ?=? ?([\d.]+(?:e-?\d+)?)/.exec(fixture.note)?.[1] ?? "1e-5");
@@ -63,8 +64,8 @@ export async function checkPrimitive(device: Device, raw: Fixture): Promise<Comp
     const output = block.run(inputs, eps);
     return { loss: output.mul(cotangent).sum(), output };
   });
-  const { cotangent } = hostTensors({ cotangent: fixture.cotangent });
-  const { value, grad } = await device.get(await device.run(run, hostTensors(fixture.inputs), cotangent!));
+  const { cotangent } = hostTensors({ cotangent: fixture.cotangent }, dtype);
+  const { value, grad } = await device.get(await device.run(run, hostTensors(fixture.inputs, dtype), cotangent!));
   return [
     compare("output", value.output, fixture.output),
     compare("loss", value.loss, fixture.loss),
