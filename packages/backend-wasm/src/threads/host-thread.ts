@@ -39,7 +39,8 @@ interface Host {
   readonly URL?: { createObjectURL(blob: object): string; revokeObjectURL(url: string): void };
 }
 
-const host = globalThis as Host;
+// Where the types of a host are known, they say more than what is used here.
+const host = globalThis as unknown as Host;
 
 const inNode = host.process?.versions?.node !== undefined;
 

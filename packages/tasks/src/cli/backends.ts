@@ -6,19 +6,32 @@ import { type Command, Option } from "commander";
 import { UnknownNameError, UsageError } from "../errors.ts";
 import type { BackendRecord } from "../run/index.ts";
 import type { Io } from "./io.ts";
+import { positiveInteger } from "./options.ts";
 import type { Reporter } from "./reporter.ts";
+
+interface StartOptions {
+  readonly relaxed: boolean;
+  /** Undefined for as many as suit the machine. */
+  readonly threads: number | undefined;
+}
 
 interface Entry {
   readonly name: string;
   /** Whether it can use relaxed SIMD. */
   readonly hasRelaxed: boolean;
-  start(options: { readonly relaxed: boolean }): Promise<Device>;
+  readonly hasThreads: boolean;
+  start(options: StartOptions): Promise<Device>;
 }
 
 /** The first that starts is the default. A new backend is an entry here. */
 const BACKENDS: readonly Entry[] = [
-  { name: "wasm", hasRelaxed: true, start: ({ relaxed }) => wasm({ relaxed }) },
-  { name: "reference", hasRelaxed: false, start: () => reference() },
+  {
+    name: "wasm",
+    hasRelaxed: true,
+    hasThreads: true,
+    start: ({ relaxed, threads }) => wasm(threads === undefined ? { relaxed } : { relaxed, threads }),
+  },
+  { name: "reference", hasRelaxed: false, hasThreads: false, start: () => reference() },
 ];
 
 export const backendNames: readonly string[] = BACKENDS.map(({ name }) => name);
@@ -34,13 +47,15 @@ export const RELAXED_FLAG = "--experimental-wasm-relaxed-simd";
 export interface BackendFlags {
   readonly backend?: string;
   readonly relaxed?: boolean;
+  readonly threads?: number;
 }
 
 /** The options that `preferred` reads. */
 export function addBackendOptions(command: Command, fallback: string): Command {
   return command
     .addOption(new Option("--backend <name>", `where programs run (default: ${fallback})`).choices(backendNames))
-    .option("--relaxed", "relaxed SIMD: faster on wasm, with rounding that may differ between machines");
+    .option("--relaxed", "relaxed SIMD: faster on wasm, with rounding that may differ between machines")
+    .option("--threads <n>", "threads of wasm; results do not depend on it (default: one per core)", positiveInteger);
 }
 
 /** How `banach` is told to use a backend, e.g. `wasm --relaxed`. */
@@ -48,12 +63,25 @@ export function formatBackend({ backend, relaxed }: BackendRecord): string {
   return relaxed ? `${backend} --relaxed` : backend;
 }
 
-/** The factory of a backend. Throws UnknownNameError, which lists the names, and UsageError if it has no relaxed SIMD. */
-export function findBackend(name: string, relaxed = false): BackendFactory {
+function findEntry(name: string): Entry {
   const entry = BACKENDS.find((candidate) => candidate.name === name);
   if (entry === undefined) throw new UnknownNameError("backend", name, backendNames);
+  return entry;
+}
+
+/** Whether a backend can run on several threads. */
+export function hasThreads(name: string): boolean {
+  return findEntry(name).hasThreads;
+}
+
+/** The factory of a backend. Throws UnknownNameError, which lists the names, and UsageError if it lacks what is asked for. */
+export function findBackend(name: string, { relaxed = false, threads }: Partial<StartOptions> = {}): BackendFactory {
+  const entry = findEntry(name);
   if (relaxed && !entry.hasRelaxed) throw new UsageError(`--relaxed: backend ${name} has no relaxed SIMD; wasm has`);
-  return () => entry.start({ relaxed });
+  if (threads !== undefined && !entry.hasThreads) {
+    throw new UsageError(`--threads: backend ${name} runs on one thread; wasm has more`);
+  }
+  return () => entry.start({ relaxed, threads });
 }
 
 /**
@@ -61,12 +89,13 @@ export function findBackend(name: string, relaxed = false): BackendFactory {
  * all of them.
  */
 export function preferred(
-  { backend, relaxed = false }: BackendFlags,
+  { backend, relaxed = false, threads }: BackendFlags,
   before?: BackendRecord,
 ): readonly BackendRecord[] {
   if (backend !== undefined) return [{ backend, relaxed }];
-  if (relaxed) return backendRecords.filter((record) => record.relaxed);
-  const plain = backendRecords.filter((record) => !record.relaxed);
+  const suited = backendRecords.filter((record) => threads === undefined || hasThreads(record.backend));
+  if (relaxed) return suited.filter((record) => record.relaxed);
+  const plain = suited.filter((record) => !record.relaxed);
   if (before === undefined) return plain;
   return [before, ...plain.filter((record) => formatBackend(record) !== formatBackend(before))];
 }
@@ -86,8 +115,12 @@ export interface OpenedBackend {
 }
 
 /** Starts the first that can, and warns of those before it. Throws BackendUnavailableError with every reason if none does. */
-export async function openBackend(records: readonly BackendRecord[], report: Reporter): Promise<OpenedBackend> {
-  const prefer = records.map(({ backend, relaxed }) => findBackend(backend, relaxed));
+export async function openBackend(
+  records: readonly BackendRecord[],
+  { threads }: BackendFlags,
+  report: Reporter,
+): Promise<OpenedBackend> {
+  const prefer = records.map(({ backend, relaxed }) => findBackend(backend, { relaxed, threads }));
   const { device, refused } = await open({ prefer });
   const record = records[refused.length] ?? { backend: device.name, relaxed: false };
   refused.forEach(({ message }, i) => {
@@ -97,6 +130,11 @@ export async function openBackend(records: readonly BackendRecord[], report: Rep
     );
   });
   return { device, record };
+}
+
+/** Where programs run, for people: `wasm (2 threads: 2 cores)`. */
+export function describeDevice({ name, notes }: Device): string {
+  return notes.length === 0 ? name : `${name} (${notes.join("; ")})`;
 }
 
 /** Says so if a run that was on one backend is now on another. */

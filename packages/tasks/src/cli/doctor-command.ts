@@ -9,6 +9,7 @@ import {
   backendRecords,
   findBackend,
   formatBackend,
+  hasThreads,
   preferred,
   RELAXED_FLAG,
   restartFor,
@@ -27,6 +28,8 @@ interface DoctorFlags extends BackendFlags {
 interface Finding extends BackendRecord {
   /** As `banach` is told to use it. */
   readonly name: string;
+  /** What it chose when it started, and why. */
+  readonly notes: readonly string[];
   /** Null if it starts. */
   readonly refused: string | null;
   /** Bytes that a buffer may have; null if it does not start. */
@@ -50,12 +53,12 @@ export async function doctorCommand(io: Io, command: Command): Promise<number> {
   const restarted = restartFor(wanted, io);
   if (restarted !== null) return restarted;
   // Before the tests: a name that is refused should be refused at once.
-  for (const { backend, relaxed } of wanted) findBackend(backend, relaxed);
+  for (const { backend, relaxed } of wanted) findBackend(backend, { relaxed, threads: flags.threads });
 
   const machine = examineMachine();
   for (const line of describeMachine(machine)) report.result(line);
   const findings: Finding[] = [];
-  for (const record of backendRecords) findings.push(await examine(record));
+  for (const record of backendRecords) findings.push(await examine(record, flags));
   const checked = compare(findings);
   report.result("");
   for (const line of describeBackends(checked)) report.result(line);
@@ -108,10 +111,11 @@ function describeMachine({ node, platform, processor, cores, memory, webAssembly
 }
 
 /** Starts a backend and trains a little on it. */
-async function examine(record: BackendRecord): Promise<Finding> {
+async function examine(record: BackendRecord, flags: BackendFlags): Promise<Finding> {
   const name = formatBackend(record);
-  const start = findBackend(record.backend, record.relaxed);
-  const none = { ...record, name, refused: null, maxBufferBytes: null, test: null, failed: null };
+  const threads = hasThreads(record.backend) ? flags.threads : undefined;
+  const start = findBackend(record.backend, { relaxed: record.relaxed, threads });
+  const none = { ...record, name, notes: [], refused: null, maxBufferBytes: null, test: null, failed: null };
   let device: Device;
   try {
     device = await start();
@@ -120,11 +124,12 @@ async function examine(record: BackendRecord): Promise<Finding> {
     return { ...none, refused: error.message };
   }
   await using started = device;
+  const { notes } = started;
   const { maxBufferBytes } = started.backend.limits;
   try {
-    return { ...none, maxBufferBytes, test: await smokeTest(started) };
+    return { ...none, notes, maxBufferBytes, test: await smokeTest(started) };
   } catch (error) {
-    return { ...none, maxBufferBytes, failed: error instanceof Error ? error.message : String(error) };
+    return { ...none, notes, maxBufferBytes, failed: error instanceof Error ? error.message : String(error) };
   }
 }
 
@@ -143,9 +148,9 @@ function describeBackends(checked: readonly Checked[]): readonly string[] {
   return checked.map((finding) => `${finding.name.padEnd(width)}${describe(finding)}`);
 }
 
-function describe({ backend, refused, maxBufferBytes, test, failed, difference, agrees }: Checked): string {
+function describe({ backend, notes, refused, maxBufferBytes, test, failed, difference, agrees }: Checked): string {
   if (refused !== null) return `does not start: ${refused}`;
-  const starts = `starts, arrays up to ${formatBytes(maxBufferBytes ?? 0)}`;
+  const starts = `starts${notes.map((note) => `, ${note}`).join("")}, arrays up to ${formatBytes(maxBufferBytes ?? 0)}`;
   if (test === null) return `${starts}; the test failed: ${failed ?? "no reason given"}`;
   const took = `${starts}; ${test.steps} training steps in ${test.seconds.toFixed(2)} s`;
   if (difference === null) return `${took}, with nothing to compare them with`;

@@ -31,7 +31,7 @@ export async function evalCommand(io: Io, path: string, command: Command): Promi
   const parts = buildRun(config);
   const state = await run.load(initialState({ ...parts, seed: config.seed }));
   const full = fullLengthOf(config);
-  const opened = await openBackend(backends, report);
+  const opened = await openBackend(backends, flags, report);
   await using device = opened.device;
   report.note(
     `${parts.task.name}: ${path} after step ${state.counters.step}, trained at lengths up to ${full}; backend ${device.name}`,

@@ -37,14 +37,9 @@ function buildProgram(io: Io, runner: Runner): Command {
 
   const start = program
     .command("start")
-    .description("train a first model, and show what was learnt: parity, in seconds, or --a5");
+    .description("train a first model, and show what was learnt: the word problem of A5, in minutes");
   prepare(start, io)
-    .option("--quick", "the run that takes seconds: parity, which is what start does without it too")
-    .addOption(
-      new Option("--a5", "the word problem of A5 by one FP-Mamba layer: minutes, on the wasm backend").conflicts(
-        "quick",
-      ),
-    )
+    .option("--quick", "parity instead, which takes seconds")
     .option("--out <folder>", "folder of the run (default: runs/ and the time)", folder)
     .option("--seed <n>", "of all random numbers", integer, 0)
     .option("--json", "write results as JSON lines")

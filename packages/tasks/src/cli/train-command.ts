@@ -2,9 +2,9 @@
 import type { Command } from "commander";
 import { UsageError } from "../errors.ts";
 import { buildRun } from "../models/build.ts";
-import { createRun, openRun, type RunPlan } from "../run/index.ts";
+import { type BackendRecord, createRun, openRun, type RunPlan } from "../run/index.ts";
 import { initialState, type TrainResult } from "../train/index.ts";
-import { type BackendFlags, noteChange, openBackend, preferred, restartFor } from "./backends.ts";
+import { type BackendFlags, describeDevice, noteChange, openBackend, preferred, restartFor } from "./backends.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { formatPercent, timestamp } from "./format.ts";
 import { interruptible } from "./interrupt.ts";
@@ -17,12 +17,9 @@ export async function trainCommand(io: Io, command: Command): Promise<number> {
   const flags = command.opts<TrainFlags>();
   const report = reporter(io, flags.json === true);
   if (flags.resume !== undefined) return resume(io, command, flags, flags.resume, report);
-  return startRun(io, planOf(flags), {
-    report,
-    flags,
-    path: flags.out ?? `runs/train-${timestamp()}`,
-    finish: finishTraining,
-  });
+  const plan = planOf(flags);
+  const options = { report, flags, path: flags.out ?? `runs/train-${timestamp()}` };
+  return startRun(io, () => ({ plan, finish: finishTraining }), options);
 }
 
 /** What comes after training: an evaluation, and the exit code that it means. Only for runs that were not interrupted. */
@@ -32,24 +29,35 @@ export interface StartOptions {
   readonly report: Reporter;
   readonly flags: BackendFlags;
   readonly path: string;
+}
+
+/** What is trained, and what comes after. */
+export interface Training {
+  readonly plan: RunPlan;
   readonly finish: Finish;
 }
 
-/** Makes the folder of a run and trains it. */
-export async function startRun(io: Io, plan: RunPlan, options: StartOptions): Promise<number> {
-  const { report, path, finish } = options;
-  const backends = preferred(options.flags);
+/** Makes the folder of a run and trains it; what, may depend on the backend that starts. */
+export async function startRun(
+  io: Io,
+  training: (record: BackendRecord) => Training,
+  { report, path, flags }: StartOptions,
+): Promise<number> {
+  const backends = preferred(flags);
   const restarted = restartFor(backends, io);
   if (restarted !== null) return restarted;
+  const opened = await openBackend(backends, flags, report);
+  await using device = opened.device;
+  const { plan, finish } = training(opened.record);
   const parts = buildRun(plan);
   const state = initialState({ ...parts, seed: plan.seed });
-  const opened = await openBackend(backends, report);
-  await using device = opened.device;
   const config = { ...plan, ...opened.record };
   const run = await createRun(path, config, state);
   report.event({ type: "run", folder: path, config });
   report.note(`${parts.task.name}: ${parts.task.description}`);
-  report.note(`run folder ${path}; ${parts.lengths.name} lengths, seed ${config.seed}, backend ${device.name}`);
+  report.note(
+    `run folder ${path}; ${parts.lengths.name} lengths, seed ${config.seed}, backend ${describeDevice(device)}`,
+  );
   return await trainAndFinish(io, { run, parts, state, device, report }, finish);
 }
 
@@ -68,7 +76,7 @@ async function resume(io: Io, command: Command, flags: TrainFlags, path: string,
     throw new UsageError(`--steps ${steps}: the run in ${path} has made ${step} already; give ${step} or more`);
   }
   const target = targetOf(flags, before.target);
-  const opened = await openBackend(backends, report);
+  const opened = await openBackend(backends, flags, report);
   await using device = opened.device;
   const timeLimit = flags.timeLimit ?? before.timeLimit;
   const run = await folder.reconfigure({ ...opened.record, steps, target, timeLimit });
@@ -78,7 +86,7 @@ async function resume(io: Io, command: Command, flags: TrainFlags, path: string,
   await run.append(line);
   report.event(line);
   report.note(
-    `${parts.task.name}: going on with ${path} at step ${step} of ${run.config.steps}, backend ${device.name}`,
+    `${parts.task.name}: going on with ${path} at step ${step} of ${run.config.steps}, backend ${describeDevice(device)}`,
   );
   noteChange(before, run.config, report);
   return await trainAndFinish(io, { run, parts, state, device, report }, finishTraining);

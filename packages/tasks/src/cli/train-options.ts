@@ -54,6 +54,7 @@ export const RESUME_OPTIONS: readonly string[] = [
   "timeLimit",
   "backend",
   "relaxed",
+  "threads",
   "json",
 ];
 

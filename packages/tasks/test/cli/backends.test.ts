@@ -36,7 +36,7 @@ test("a run is on wasm unless told otherwise, and its folder says so", async () 
   const run = join(folder, "default");
   const { code, stderr } = await banach(["train", ...tiny, "--out", run]);
   expect([code, await recorded(run)]).toEqual([0, ["wasm", false]]);
-  expect(stderr).toContain("backend wasm\n");
+  expect(stderr).toMatch(/backend wasm \(\d+ threads?: .*\)\n/);
   expect(stderr).not.toContain("did not start");
 });
 

@@ -10,7 +10,9 @@ test("doctor says what there is, what starts, and what would be used", async () 
   expect(stdout).toContain(`Node          ${process.version}, ${process.platform} ${process.arch}\n`);
   expect(stdout).toMatch(/memory {8}\d+(\.\d)? [MG]iB\n/);
   expect(stdout).toMatch(/WebAssembly {3}SIMD yes, threads yes, shared memory yes\nrelaxed SIMD {2}/);
-  expect(stdout).toMatch(/wasm +starts, arrays up to 4.0 GiB; 3 training steps in [\d.]+ s, right within /);
+  expect(stdout).toMatch(
+    /wasm +starts, \d+ threads?: .*, arrays up to 4.0 GiB; 3 training steps in [\d.]+ s, right within /,
+  );
   expect(stdout).toMatch(/reference +starts, .*; 3 training steps in [\d.]+ s\n/);
   expect(stdout).toContain("used          wasm: the fastest, and it starts");
 });
@@ -31,6 +33,12 @@ test("doctor --json is one line with the same", async () => {
       exitCode: 0,
     },
   ]);
+});
+
+test("doctor --threads says how many there are, and why", async () => {
+  const { code, stdout } = await banach(["doctor", "--threads", "2"]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/wasm +starts, 2 threads: as asked for, .* right within /);
 });
 
 test("where wasm does not start, doctor says why and what is used instead", async () => {

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { storyFor } from "../../src/cli/start-command.ts";
 import { a5Story } from "../../src/cli/a5-story.ts";
 import { parityStory } from "../../src/cli/parity-story.ts";
 import { buildModel, buildTask } from "../../src/models/build.ts";
@@ -14,4 +15,12 @@ test.each([
   expect(story.lengths[0]).toBe(fullLengthOf(config));
   expect(Math.max(...story.lengths)).toBeGreaterThanOrEqual(4 * fullLengthOf(config));
   for (const { length } of story.wanted) expect(story.lengths).toContain(length);
+});
+
+test.each([
+  ["wasm", false, a5Story],
+  ["wasm", true, parityStory],
+  ["reference", false, parityStory],
+])("start on %s, quick %s", (backend, quick, story) => {
+  expect(storyFor(backend, quick)).toBe(story);
 });
