@@ -4,11 +4,12 @@ import { commonSubexpressions } from "./cse.ts";
 import { deadCode } from "./dce.ts";
 import { hoistSums } from "./hoist-sums.ts";
 import { inline } from "./inline.ts";
+import { mergePads } from "./merge-pads.ts";
 import { simplify } from "./simplify.ts";
 
 export type Pass = (graph: Graph) => Graph;
 
-type PassName = "inline" | "simplify" | "commonSubexpressions" | "hoistSums" | "deadCode";
+type PassName = "inline" | "simplify" | "commonSubexpressions" | "hoistSums" | "mergePads" | "deadCode";
 
 /** Passes by name, in the order in which `optimize` runs them. */
 export const passes: Readonly<Record<PassName, Pass>> = {
@@ -16,6 +17,7 @@ export const passes: Readonly<Record<PassName, Pass>> = {
   simplify,
   commonSubexpressions,
   hoistSums,
+  mergePads,
   deadCode,
 };
 
@@ -24,4 +26,4 @@ export function optimize(graph: Graph): Graph {
   return Object.values(passes).reduce((current, pass) => pass(current), graph);
 }
 
-export { commonSubexpressions, deadCode, hoistSums, inline, simplify };
+export { commonSubexpressions, deadCode, hoistSums, inline, mergePads, simplify };

@@ -2,12 +2,14 @@ import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/ir/graph.ts";
 import { printGraph } from "../../src/ir/print.ts";
 import { verify } from "../../src/ir/verify.ts";
+import { sizeOf } from "../../src/ir/tensor-type.ts";
 import { makeGraph } from "../../src/jit/index.ts";
-import { add, exp, mul, neg, scan, sin, stopGradient, sum, tanh, where } from "../../src/ops/index.ts";
+import { add, exp, mul, neg, scan, sin, sliceAxis, stopGradient, sum, tanh, where } from "../../src/ops/index.ts";
 import { commonSubexpressions, deadCode, inline, optimize, simplify } from "../../src/passes/index.ts";
-import { array } from "../../src/runtime/host-tensor.ts";
+import { array, hostTensor } from "../../src/runtime/host-tensor.ts";
+import { evaluateGraph } from "../../src/reference/interpret.ts";
 import type { Tracer } from "../../src/trace/tracer.ts";
-import { customVjp } from "../../src/vjp/index.ts";
+import { customVjp, grad } from "../../src/vjp/index.ts";
 
 const x = array([1, 2, 3]);
 const primitives = (graph: Graph): readonly string[] => graph.equations.map(({ primitive }) => primitive);
@@ -104,5 +106,38 @@ describe("optimize", () => {
     const graph = after(optimize, (t) => add(mul(sin(t), 1), neg(neg(sin(t)))));
     expect(primitives(graph)).toEqual(["sin", "add"]);
     expect(printGraph(optimize(graph))).toBe(printGraph(graph));
+  });
+});
+
+describe("mergePads", () => {
+  const gradientOf = (f: (t: Tracer) => Tracer, shape: readonly number[]): Graph => {
+    const zeros = hostTensor({ dtype: "float32", shape }, new Float32Array(sizeOf(shape)));
+    const graph = optimize(makeGraph(grad(f), zeros));
+    verify(graph);
+    return graph;
+  };
+
+  it("lays the gradients of slices side by side, zeros for what is not used", () => {
+    const graph = gradientOf((t) => add(sum(exp(sliceAxis(t, 1, 0, 2))), sum(sin(sliceAxis(t, 1, 3, 7)))), [4, 9]);
+    expect(primitives(graph)).toContain("concatenate");
+    expect(primitives(graph)).not.toContain("pad");
+    const input = Float32Array.from({ length: 36 }, (_, i) => i / 36);
+    const expected = input.map((v, i) => (i % 9 < 2 ? Math.exp(v) : i % 9 >= 3 && i % 9 < 7 ? Math.cos(v) : 0));
+    const [actual] = evaluateGraph(graph, [input]);
+    actual!.forEach((v: number, i: number) => {
+      expect(v).toBeCloseTo(expected[i]!, 6);
+    });
+  });
+
+  it("adds up parts that coincide, and leaves parts that overlap", () => {
+    const part = (t: Tracer, from: number, to: number): Tracer => sliceAxis(t, 0, from, to);
+    const same = gradientOf(
+      (t) => add(sum(exp(part(t, 0, 3))), add(sum(sin(part(t, 0, 3))), sum(sin(part(t, 3, 6))))),
+      [6],
+    );
+    expect(primitives(same)).toContain("concatenate");
+    const overlap = gradientOf((t) => add(sum(exp(part(t, 0, 4))), sum(sin(part(t, 2, 6)))), [6]);
+    expect(primitives(overlap)).not.toContain("concatenate");
+    expect(primitives(overlap).filter((name) => name === "pad")).toHaveLength(2);
   });
 });

@@ -51,13 +51,35 @@ function newMemory(block: Block, out: Var): Value {
   return block.reading(out.type, buffer);
 }
 
-export const pad: LowerRule<"pad"> = ({ inputs: [x], outputs: [out], params: { low, interior } }, { block }) => {
+export const pad: LowerRule<"pad"> = ({ inputs: [x], outputs: [out], params: { low, high, interior } }, { block }) => {
   if (x === undefined || out === undefined) return;
   const result = newMemory(block, out);
-  const zero: Value = { type: out.type, expression: { kind: "constant", dtype: out.type.dtype, value: 0 } };
-  place(block, result, wholeOf(out.type.shape), zero);
+  const { shape, dtype } = out.type;
+  const whole = wholeOf(shape);
+  const zeros = (at: Access, region: Shape): void => {
+    place(block, result, at, { type: { dtype, shape: region }, expression: { kind: "constant", dtype, value: 0 } });
+  };
+  const padded = shape.flatMap((_, axis) => (dimOf(low, axis) > 0 || dimOf(high, axis) > 0 ? [axis] : []));
+  const [axis] = padded;
+  if (axis === undefined || padded.length > 1 || interior.some((n) => n > 0)) zeros(whole, shape);
+  else {
+    // Before and after, so that nothing is written twice.
+    const size = dimOf(shape, axis);
+    for (const [from, count] of [
+      [0, dimOf(low, axis)],
+      [size - dimOf(high, axis), dimOf(high, axis)],
+    ] as const) {
+      const at = (n: number): Shape => shape.map((_, i) => (i === axis ? n : 0));
+      const ones = shape.map(() => 1);
+      if (count > 0)
+        zeros(
+          sliced(whole, at(from), ones),
+          shape.map((n, i) => (i === axis ? count : n)),
+        );
+    }
+  }
   const steps = interior.map((n) => n + 1);
-  place(block, result, sliced(wholeOf(out.type.shape), low, steps), block.get(x));
+  place(block, result, sliced(whole, low, steps), block.get(x));
   block.set(out, result);
 };
 
