@@ -6,6 +6,7 @@ import { divided, divisionOf } from "./divide.ts";
 import { LaneEmitter } from "./emitter.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";
 import { Nest } from "./nest.ts";
+import { copiesFor } from "./unroll.ts";
 
 export function mapBody(kernel: MapKernel, host: KernelHost): KernelBody {
   const axes = kernel.shape.map((_, axis) => axis);
@@ -14,6 +15,9 @@ export function mapBody(kernel: MapKernel, host: KernelHost): KernelBody {
   const { stores } = mapAll([], kernel.stores, access);
   const all = sizes.map((_, axis) => axis);
   const lane = all.at(-1);
+  const length = lane === undefined ? 1 : (sizes[lane] ?? 1);
+  const values = stores.map(({ value }) => value);
+  const copies = copiesFor(values, Math.floor(length / 4));
   const division = divisionOf(host.team, sizes, all, lane);
   const write = (f: FunctionBuilder): void => {
     const nest = new Nest(f, host.layout, [], stores);
@@ -24,7 +28,7 @@ export function mapBody(kernel: MapKernel, host: KernelHost): KernelBody {
       });
     };
     nest.loops(spans, all.slice(0, -1), () => {
-      nest.lanes(lane, sizes[lane ?? 0] ?? 1, point, run);
+      nest.lanes(lane, length, point, { ...run, copies });
     });
   };
   return { write, shared: division !== null };

@@ -6,6 +6,7 @@ import { divided, divisionOf } from "./divide.ts";
 import { type Address, LaneEmitter } from "./emitter.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";
 import { Nest } from "./nest.ts";
+import { copiesFor } from "./unroll.ts";
 
 export function recurBody(kernel: RecurKernel, host: KernelHost): KernelBody {
   const { shape, axis: time } = kernel;
@@ -26,6 +27,8 @@ export function recurBody(kernel: RecurKernel, host: KernelHost): KernelBody {
   const stateStrides = sizes.map((_, axis) =>
     axis > timeAxis ? 4 * sizes.slice(axis + 1).reduce((size, inner) => size * inner, 1) : 0,
   );
+  const width = lane === undefined ? 1 : (sizes[lane] ?? 1);
+  const copies = copiesFor([a, b, ...stores.map(({ value }) => value)], Math.floor(width / 4));
   const scratch = host.layout.scratch();
   const divisible = sizes.map((_, axis) => axis).filter((axis) => axis !== timeAxis);
   const division = divisionOf(host.team, sizes, divisible, lane);
@@ -49,7 +52,7 @@ export function recurBody(kernel: RecurKernel, host: KernelHost): KernelBody {
                 });
               });
             };
-            nest.lanes(lane, lane === undefined ? 1 : (sizes[lane] ?? 1), point, run);
+            nest.lanes(lane, width, point, { ...run, copies });
           });
         });
       },

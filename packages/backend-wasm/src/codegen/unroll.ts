@@ -1,0 +1,13 @@
+/** Copies of a body in one round of a loop. */
+import { costOf, type Expression } from "@banach/autograd/backend";
+
+const COPIES = 4;
+
+/** Cheaper bodies gain: moving the pointers and V8's look for interrupts are a good part of a round. */
+const CHEAP = 8;
+
+/** How many copies a loop over the vectors of a row gets, whose body computes `expressions`. */
+export function copiesFor(expressions: readonly Expression[], vectors: number): number {
+  const cost = expressions.reduce((sum, expression) => sum + costOf(expression), 0);
+  return cost <= CHEAP && vectors >= 2 * COPIES ? COPIES : 1;
+}
