@@ -6,7 +6,7 @@ import { LaneEmitter, type Locator } from "./emitter.ts";
 import type { KernelHost } from "./kernel-host.ts";
 import { elementBytes } from "./layout.ts";
 
-export function contractFunction(kernel: ContractKernel, host: KernelHost): EmittedContract {
+export function contractFunction(kernel: ContractKernel, name: string, host: KernelHost): EmittedContract {
   const { layout, math } = host;
   const scratch = layout.scratch();
   const axis = kernel.shape.length - 1;
@@ -32,6 +32,7 @@ export function contractFunction(kernel: ContractKernel, host: KernelHost): Emit
   };
   const contract: ContractHost = {
     module: host.module,
+    name,
     relaxed: host.relaxed,
     team: host.team,
     address: (_f, read) => layout.start(read.buffer, read.access),

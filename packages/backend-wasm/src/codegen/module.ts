@@ -92,7 +92,7 @@ function kernelCalls(
 }
 
 function kernelCall(kernel: Kernel, name: string, host: KernelHost): KernelCall {
-  if (kernel.kind === "contract") return contractFunction(kernel, host);
+  if (kernel.kind === "contract") return contractFunction(kernel, name, host);
   const { write, shared } = bodyOf(kernel, host);
   const func = host.module.func(name, [], [], (f) => {
     write(f);

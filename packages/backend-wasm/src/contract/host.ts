@@ -16,6 +16,8 @@ export type ContractBody = (f: FunctionBuilder, share: ContractShare) => void;
 /** A program that is being written. */
 export interface ContractHost {
   readonly module: ModuleBuilder;
+  /** Of the function, for profiles. */
+  readonly name: string;
   /** Who runs the kernel. */
   readonly team: Team;
   /** Whether to use `f32x4.relaxed_madd`, whose rounding may differ between machines. */

@@ -44,17 +44,17 @@ export interface EmittedContract {
  * @throws TypeError unless both operands are float32, or both integers of 32 bits
  */
 export function emitContract(kernel: ContractKernel, host: ContractHost, planner: Planner = planOf): EmittedContract {
-  const { module, team } = host;
+  const { module, name, team } = host;
   const given = contractionOf(kernel);
   // A vector on the right becomes one on the left: the result's vectors then run along the matrix.
   const c = given.n === 1 && given.m > 1 ? swapped(given) : given;
-  if (c.batch * c.m * c.n === 0) return { func: module.func("contract", [], [], () => undefined), shared: false };
+  if (c.batch * c.m * c.n === 0) return { func: module.func(name, [], [], () => undefined), shared: false };
   const results = resultsOf(c, host);
   const epilogueCost = kernel.stores.reduce((cost, { value }) => cost + costOf(value), 0);
   const plan = planner(c, { vectors: results.vectors, epilogueCost });
   const division = team.size === 1 ? null : divisionOf(c, plan, team.size);
   const body = bodyOf(c, plan, host, results);
-  const func = module.func("contract", [], [], (f) => {
+  const func = module.func(name, [], [], (f) => {
     body(f, shareOf(f, c, division, team));
   });
   return { func, shared: division !== null };

@@ -105,6 +105,7 @@ export function compile(problem: Problem, options: RunOptions = {}, count = fals
     for (let lane = 0; lane < lanes; lane++) f.i32.store8(at, i32.add(i32.load8_u(at, lane), 1), lane);
   };
   const host: ContractHost = {
+    name: "contract",
     team: alone,
     module,
     relaxed: options.relaxed ?? false,
