@@ -3,13 +3,14 @@ import { existsSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defaultClientConditions, defaultServerConditions } from "vite";
 import { configDefaults, defineConfig } from "vitest/config";
+import { browserProjects } from "./vitest.browser.ts";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
 const packages = readdirSync(`${root}packages`).filter((name) => existsSync(`${root}packages/${name}/package.json`));
 
 /** `*.slow.test.ts` files run in `npm test`; `npm run check` leaves them out. */
 const skipSlow = process.env["BANACH_SKIP_SLOW"] === "1";
-const exclude = [...configDefaults.exclude, ...(skipSlow ? ["**/*.slow.test.ts"] : [])];
+const exclude = [...configDefaults.exclude, "**/*.browser.test.ts", ...(skipSlow ? ["**/*.slow.test.ts"] : [])];
 
 const project = (name: string, include: string) => ({
   extends: true as const,
@@ -31,6 +32,7 @@ export default defineConfig({
       ...packages.map((name) => project(name, `packages/${name}/test/**/*.test.ts`)),
       project("docs", "docs/**/*.test.ts"),
       project("bench", "bench/test/**/*.test.ts"),
+      ...(skipSlow ? [] : browserProjects),
     ],
   },
 });

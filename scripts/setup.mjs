@@ -1,8 +1,10 @@
 // Makes a fresh clone ready with nothing but Node and npm: installs with the pinned pnpm, then builds. What is already
-// done is skipped, by digests of the inputs kept in node_modules/.banach. Options: --no-build, --force-build, and
-// --without-bench, which leaves out the other frameworks that only the bench measures against (about 200 MB).
+// done is skipped, by digests of the inputs kept in node_modules/.banach. Options: --no-build, --force-build,
+// --without-bench, which leaves out the other frameworks that only the bench measures against (about 200 MB), and
+// --with-chromium, which sees to the browser that some tests run in.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { chromiumRemedy, ensureChromium } from "./chromium.mjs";
 import {
   digest,
   packageFolders,
@@ -82,8 +84,12 @@ async function build(force) {
 
 checkNode();
 const options = process.argv.slice(2);
-const valid = ["--no-build", "--force-build", "--without-bench"];
+const valid = ["--no-build", "--force-build", "--without-bench", "--with-chromium"];
 const unknown = options.filter((option) => !valid.includes(option));
 if (unknown.length > 0) fail(`unknown option ${unknown.join(" ")}.`, `Options: ${valid.join(", ")}.`);
 await install(!options.includes("--without-bench"));
+if (options.includes("--with-chromium")) {
+  const problem = await ensureChromium();
+  if (problem !== undefined) fail(problem, chromiumRemedy);
+}
 if (!options.includes("--no-build")) await build(options.includes("--force-build"));

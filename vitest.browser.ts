@@ -1,0 +1,47 @@
+// The vitest projects whose tests run in a page of Chromium: `packages/*/test/**/*.browser.test.ts`.
+import { playwright } from "@vitest/browser-playwright";
+import type { TestProjectInlineConfiguration } from "vitest/config";
+import { requireChromium } from "./scripts/chromium.mjs";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** What `crossOriginIsolated` has to be in the page: true is what shared memory, and so threads, need. */
+    isolated: boolean;
+  }
+}
+
+/** Playwright's, which looks for Chromium when a test wants a page: a run for Node alone needs none. */
+const provider: ReturnType<typeof playwright> = {
+  ...playwright(),
+  providerFactory: (project) => {
+    const launchOptions = { executablePath: requireChromium() };
+    return playwright({ launchOptions }).providerFactory(project);
+  },
+};
+
+/** The page that runs the tests is a frame in another; the headers go with both, and with every script. */
+const isolation = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+
+const project = (name: string, isolated: boolean): TestProjectInlineConfiguration => ({
+  extends: true,
+  server: { headers: isolated ? isolation : {} },
+  // Prepared before the first page asks for it: what is found later makes Vite load the page anew.
+  optimizeDeps: { include: ["fast-check"] },
+  test: {
+    name,
+    include: ["packages/*/test/**/*.browser.test.ts"],
+    provide: { isolated },
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      provider,
+      instances: [{ browser: "chromium" }],
+    },
+  },
+});
+
+export const browserProjects: readonly TestProjectInlineConfiguration[] = [
+  project("browser", false),
+  project("browser-isolated", true),
+];
