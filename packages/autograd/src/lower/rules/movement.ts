@@ -14,8 +14,8 @@ function move(block: Block, out: Var | undefined, value: Value, f: (access: Acce
   if (out === undefined) return;
   const moved = mapAccesses(value.expression, f) ?? mapAccesses(block.copied(value).expression, f);
   if (moved === null) throw new RangeError("lower: contiguous memory can always be seen through other strides");
-  // Not `define`: the value behind it has been stored already if it is worth it.
-  block.set(out, { type: out.type, expression: moved });
+  // The value has one reader, this one; what is seen of it may have several that would compute it again.
+  block.define(out, moved);
 }
 
 export const reshape: LowerRule<"reshape"> = ({ inputs: [x], outputs: [out], params: { shape } }, { block }) => {
