@@ -211,3 +211,9 @@ export function constant(dtype: DType, value: number): Expr<"v128"> {
   if (dtype === "bool") return all(value === 0 ? 0 : -1);
   return all(value | 0);
 }
+
+/** Stores the first `lanes` lanes, 4 or 1. */
+export function storeLanes(f: FunctionBuilder, { pointer, offset }: Address, value: Expr<"v128">, lanes: number): void {
+  if (lanes === 4) f.v128.store(pointer, value, offset);
+  else f.v128.store32_lane(pointer, value, 0, offset);
+}

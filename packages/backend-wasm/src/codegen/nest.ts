@@ -23,6 +23,8 @@ export interface LaneLoop {
   readonly rest?: (run: () => void) => void;
   /** Of the body for a whole vector, in a round of the loop. */
   readonly copies?: number;
+  /** Whole vectors that the body takes at once, where there are so many; default 1. */
+  readonly together?: number;
 }
 
 /** What moves with the axes: strides in bytes, or for an index in what it counts. */
@@ -110,19 +112,24 @@ export class Nest implements Locator {
    * @param copies of the body in a round of the loop, so that it tests for its end, and moves pointers, less often
    */
   loop(axis: number, span: number | Span, step: number, body: () => void, copies = 1): void {
-    const { from, count } = spanOf(span);
+    this.grouped(axis, spanOf(span), step, copies, (runs) => {
+      for (let run = 0; run < runs; run++) this.moved(axis, run * step, body);
+    });
+  }
+
+  /** As `loop`, with a body that does several runs: `size` of them, then one at a time. */
+  private grouped(axis: number, { from, count }: Span, step: number, size: number, body: (runs: number) => void): void {
     this.moved(axis, from, () => {
-      if (copies === 1) {
-        this.rounds(axis, count, step, body);
-        return;
-      }
       const runs = keep(this.f, count);
-      const rounds = keep(this.f, quotient(runs, copies));
-      this.rounds(axis, rounds, copies * step, () => {
-        for (let copy = 0; copy < copies; copy++) this.moved(axis, copy * step, body);
+      const rounds = keep(this.f, quotient(runs, size));
+      this.rounds(axis, rounds, size * step, () => {
+        body(size);
       });
-      this.moved(axis, times(rounds, copies * step), () => {
-        this.rounds(axis, remainder(runs, copies), step, body);
+      if (size === 1) return;
+      this.moved(axis, times(rounds, size * step), () => {
+        this.rounds(axis, remainder(runs, size), step, () => {
+          body(1);
+        });
       });
     });
   }
@@ -182,19 +189,25 @@ export class Nest implements Locator {
     });
   }
 
-  /** Steps over an axis four elements at a time, then over what is left one by one. */
+  /** Steps over an axis four elements at a time, or a multiple of that, then over what is left one by one. */
   lanes(axis: number | undefined, size: number, body: (lanes: number) => void, options: LaneLoop = {}): void {
     if (axis === undefined) {
       body(1);
       return;
     }
     const whole = Math.floor(size / 4);
-    const { vectors = spanOf(whole), copies = 1 } = options;
-    const { from, count } = vectors;
-    const four = (): void => {
-      body(4);
-    };
-    if (whole > 0) this.loop(axis, { from: times(from, 4), count }, 4, four, copies);
+    const { vectors = spanOf(whole), copies = 1, together = 1 } = options;
+    const span = { from: times(vectors.from, 4), count: vectors.count };
+    if (together > 1 && whole > 0) {
+      this.grouped(axis, span, 4, Math.min(together, whole), (runs) => {
+        body(4 * runs);
+      });
+    } else if (whole > 0) {
+      const four = (): void => {
+        body(4);
+      };
+      this.loop(axis, span, 4, four, copies);
+    }
     if (size % 4 === 0) return;
     const rest = (): void => {
       this.moved(axis, 4 * whole, () => {

@@ -1,9 +1,10 @@
 /** Linear recurrences: rows in the order of time, channels across lanes, the previous row in scratch memory that stays in L1. */
 import type { Access, RecurKernel, Store } from "@banach/autograd/backend";
-import { type Expr, f32x4, type FunctionBuilder, v128 } from "../wasm/index.ts";
+import { loadLanes } from "../contract/emit-loops.ts";
+import { type Expr, f32x4, type FunctionBuilder } from "../wasm/index.ts";
 import { accessesOf, groupAxes, mapAll, regroup } from "./collapse.ts";
 import { divided, divisionOf } from "./divide.ts";
-import { type Address, LaneEmitter } from "./emitter.ts";
+import { type Address, LaneEmitter, storeLanes } from "./emitter.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";
 import { Nest } from "./nest.ts";
 import { copiesFor } from "./unroll.ts";
@@ -62,15 +63,14 @@ export function recurBody(kernel: RecurKernel, host: KernelHost): KernelBody {
 
   function step(
     f: FunctionBuilder,
-    { pointer, offset }: Address,
+    at: Address,
     lanes: number,
     emitter: LaneEmitter,
     finish: (h: Expr<"v128">) => void,
   ): void {
-    const before = lanes === 4 ? v128.load(pointer, offset) : v128.load32_zero(pointer, offset);
+    const before = loadLanes(at.pointer, at.offset, lanes);
     const h = f.let(f32x4.add(f32x4.mul(emitter.value(a), before), emitter.value(b)));
-    if (lanes === 4) f.v128.store(pointer, h, offset);
-    else f.v128.store32_lane(pointer, h, 0, offset);
+    storeLanes(f, at, h, lanes);
     finish(h);
   }
 }

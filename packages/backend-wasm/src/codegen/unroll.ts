@@ -6,8 +6,12 @@ const COPIES = 4;
 /** Cheaper bodies gain: moving the pointers and V8's look for interrupts are a good part of a round. */
 const CHEAP = 8;
 
-/** How many copies a loop over the vectors of a row gets, whose body computes `expressions`. */
+/** Whether a body that computes `expressions` takes few instructions and few registers. */
+export function isCheap(expressions: readonly Expression[]): boolean {
+  return expressions.reduce((sum, expression) => sum + costOf(expression), 0) <= CHEAP;
+}
+
+/** How many copies a loop over the vectors of a row gets. */
 export function copiesFor(expressions: readonly Expression[], vectors: number): number {
-  const cost = expressions.reduce((sum, expression) => sum + costOf(expression), 0);
-  return cost <= CHEAP && vectors >= 2 * COPIES ? COPIES : 1;
+  return isCheap(expressions) && vectors >= 2 * COPIES ? COPIES : 1;
 }
