@@ -32,7 +32,7 @@ export interface FpMambaParams<T, M = unknown> {
 export interface FpMambaState<T> {
   /** y at the last step, [batch, D]. */
   readonly y: T;
-  /** H after the last step, [batch, D, N]. */
+  /** H after the last step, [batch, N, D]: transposed, so that neighbours in memory are channels. */
   readonly h: T;
   /** The last inputs of the convolution, [batch, 3, D]. */
   readonly conv?: T;

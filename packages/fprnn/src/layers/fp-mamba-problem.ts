@@ -24,7 +24,7 @@ export interface FpMambaWeights {
   readonly hidden: Tracer;
   /** The mixer's own. */
   readonly mixer: unknown;
-  /** A, [D, N]. */
+  /** A, [N, D]. */
   readonly a: Tracer;
   /** Weight of the skip connection, [D]. */
   readonly skip: Tracer;
@@ -35,7 +35,7 @@ export interface FpMambaWeights {
 export interface FpMambaTheta {
   readonly inputs: FpMambaInputs;
   readonly weights: FpMambaWeights;
-  /** y [batch, D] and H [batch, D, N] before the first step; without an H it is 0. */
+  /** y [batch, D] and H [batch, N, D] before the first step; without an H it is 0. */
   readonly initial: { readonly y: Tracer; readonly h?: Tracer };
 }
 
@@ -51,7 +51,7 @@ interface Context extends Selection {
   readonly x: Tracer;
   readonly dt: Tracer;
   readonly gate?: Tracer;
-  /** exp(dt A) H_{t-1}, [batch, D, N]. */
+  /** exp(dt A) H_{t-1}, [batch, N, D]. */
   readonly decayed: Tracer;
   /** What the step's output inherits, exp(dt A) H_{t-1} C, and the factor on its input, D + dt (B . C); [batch, D]. */
   readonly inherited: Tracer;
@@ -68,7 +68,7 @@ export interface FpMambaMap {
 
 export interface FpMambaProblem {
   readonly problem: CausalProblem<FpMambaTheta, Tracer>;
-  /** H after the last step, [batch, D, N], that belongs to a solution y [batch, time, D]. */
+  /** H after the last step, [batch, N, D], that belongs to a solution y [batch, time, D]. */
   readonly lastState: (y: Tracer, theta: FpMambaTheta) => Tracer;
 }
 
@@ -80,7 +80,7 @@ export interface FpMambaProblem {
 export function fpMambaProblem({ mixer, bcNorm, eps }: FpMambaMap): FpMambaProblem {
   const select = (projection: Tracer, previous: Tracer, weights: FpMambaWeights): Selection => {
     const parts = splitProjection(projection, previous, weights);
-    const pair = parts.bc.reshape([...parts.bc.shape.slice(0, -1), 2, weights.a.dim(1)]);
+    const pair = parts.bc.reshape([...parts.bc.shape.slice(0, -1), 2, weights.a.dim(0)]);
     const bc = bcNorm ? nn.l2Normalize(pair, { eps }) : pair;
     return { q: mixer.at(parts.mixer, weights.mixer), b: bc.index(-2, 0), c: bc.index(-2, 1) };
   };
@@ -118,7 +118,7 @@ export function fpMambaProblem({ mixer, bcNorm, eps }: FpMambaMap): FpMambaProbl
       }),
       at: ({ x, dt, projection, gate }, state, previous, { weights }) => {
         const { q, b, c } = select(projection, previous, weights);
-        const decayed = dt.expandDims(-1).mul(weights.a).exp().mul(state);
+        const decayed = dt.expandDims(1).mul(weights.a).exp().mul(state);
         const gain = dt.mul(b.mul(c).sum({ axes: -1, keepDims: true })).add(weights.skip);
         const context = { q, b, c, x, dt, decayed, inherited: readStates(decayed, c), gain, norm: weights.norm };
         return gate === undefined ? context : { ...context, gate };
@@ -127,7 +127,7 @@ export function fpMambaProblem({ mixer, bcNorm, eps }: FpMambaMap): FpMambaProbl
       advance: (_state, solution, context) => {
         const { q, x, dt, b, decayed } = context;
         const mixed = mix(q, x, solution);
-        const state = decayed.add(dt.mul(mixed).expandDims(-1).mul(b.expandDims(1)));
+        const state = decayed.add(dt.mul(mixed).expandDims(1).mul(b.expandDims(-1)));
         return { y: finish(mixed, context), state };
       },
     },
@@ -142,7 +142,7 @@ function splitProjection(
   { hidden, a }: FpMambaWeights,
 ): { readonly mixer: Tracer; readonly bc: Tracer } {
   const total = projection.dim(-1);
-  const own = total - 2 * a.dim(1);
+  const own = total - 2 * a.dim(0);
   const change = times(previous, hidden);
   if (hidden.dim(0) < total) {
     return { mixer: projection.sliceAxis(-1, 0, own), bc: projection.sliceAxis(-1, own, total).add(change) };

@@ -50,7 +50,7 @@ export interface FpMambaParts {
   };
   /**
    * From the fixed point [batch, time, D] to the layer's output [batch, time, dModel] and the state to carry on. `h`
-   * [batch, D, N] is the last H where a sweep through time gave it; without it, H is computed from y.
+   * [batch, N, D] is the last H where a sweep through time gave it; without it, H is computed from y.
    */
   readonly readout: (y: Tracer, h?: Tracer) => { readonly y: Tracer; readonly state: FpMambaState<Tracer> };
 }
@@ -104,7 +104,7 @@ export function fpMamba<M extends Mixer>(options: FpMambaOptions<M>): FpMambaLay
       weights: {
         hidden: bound.hidden === null ? fromY : concatenate([bound.hidden, fromY], 0),
         mixer: bound.weights,
-        a: params.A_log.exp().neg(),
+        a: params.A_log.exp().neg().transpose(),
         skip: params.D,
         norm: params.out_norm,
       },
@@ -144,7 +144,7 @@ function requireState(state: FpMambaState<Tracer>, input: Tracer, shape: FpMamba
   const { channels, dState, shortConv, dtype } = shape;
   const batch = input.dim(0);
   requireTensor("fpMamba: state.y", state.y, [batch, channels], dtype);
-  requireTensor("fpMamba: state.h", state.h, [batch, channels, dState], dtype);
+  requireTensor("fpMamba: state.h", state.h, [batch, dState, channels], dtype);
   requireConvState("fpMamba", state.conv !== undefined, shortConv);
   if (state.conv !== undefined) {
     requireTensor("fpMamba: state.conv", state.conv, [batch, CONV_KERNEL - 1, channels], dtype);

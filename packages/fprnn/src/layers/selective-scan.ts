@@ -1,4 +1,7 @@
-/** The selective scan of Mamba: a diagonal recurrence on a [channel, state] matrix, driven by per-step dt, B and C. */
+/**
+ * The selective scan of Mamba: a diagonal recurrence on a matrix per sequence, driven by per-step dt, B and C. The matrix
+ * is kept as [state, channel]: neighbours in memory are channels, which all do the same, and never have to be added up.
+ */
 import { linearRecurrence, nn, type Tracer } from "@banach/autograd";
 
 export interface SelectiveScanInputs {
@@ -26,7 +29,8 @@ export interface SelectiveScanInputs {
  */
 export function selectiveScan({ u, delta, aLog, b, c, d, deltaBias, z }: SelectiveScanInputs): Tracer {
   const dt = nn.softplus(delta.add(deltaBias));
-  const out = readStates(scanStates({ u, dt, a: aLog.exp().neg(), b }), c).add(u.mul(d));
+  const a = aLog.exp().neg().transpose();
+  const out = readStates(scanStates({ u, dt, a, b }), c).add(u.mul(d));
   return z === undefined ? out : out.mul(nn.silu(z));
 }
 
@@ -35,18 +39,18 @@ export interface ScanStatesInputs {
   readonly u: Tracer;
   /** Positive step sizes, [batch, time, channel]. */
   readonly dt: Tracer;
-  /** A itself, [channel, state]. */
+  /** A itself, [state, channel]. */
   readonly a: Tracer;
   /** [batch, time, state]. */
   readonly b: Tracer;
-  /** H before the first step, [batch, channel, state]; default 0. */
+  /** H before the first step, [batch, state, channel]; default 0. */
   readonly initial?: Tracer;
 }
 
-/** H_t = exp(dt_t A) H_{t-1} + (dt_t u_t) (x) B_t at every step, [batch, time, channel, state]. */
+/** H_t = exp(dt_t A) H_{t-1} + (dt_t u_t) (x) B_t at every step, [batch, time, state, channel]. */
 export function scanStates({ u, dt, a, b, initial }: ScanStatesInputs): Tracer {
-  const decay = dt.expandDims(-1).mul(a).exp();
-  const drive = dt.mul(u).expandDims(-1).mul(b.expandDims(2));
+  const decay = dt.expandDims(2).mul(a).exp();
+  const drive = dt.mul(u).expandDims(2).mul(b.expandDims(-1));
   if (initial === undefined) return linearRecurrence(decay, drive, { axis: 1 });
   // What the first step inherits is added to its drive: padded rather than joined, so that it can be fused with it.
   const inherited = decay.sliceAxis(1, 0, 1).mul(initial.expandDims(1));
@@ -54,7 +58,7 @@ export function scanStates({ u, dt, a, b, initial }: ScanStatesInputs): Tracer {
   return linearRecurrence(decay, drive.add(inherited.pad([none, [0, u.dim(1) - 1], none, none])), { axis: 1 });
 }
 
-/** H C: [..., channel, state] and [..., state] -> [..., channel]. */
+/** H C: [..., state, channel] and [..., state] -> [..., channel]. */
 export function readStates(h: Tracer, c: Tracer): Tracer {
-  return h.mul(c.expandDims(-2)).sum({ axes: -1 });
+  return h.mul(c.expandDims(-1)).sum({ axes: -2 });
 }

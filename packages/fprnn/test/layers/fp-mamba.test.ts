@@ -205,6 +205,6 @@ describe("fpMamba", () => {
     );
     expect(result.y.shape).toEqual([1, 1, 4]);
     expect(result.state.y.shape).toEqual([1, 8]);
-    expect(result.state.h.shape).toEqual([1, 8, 3]);
+    expect(result.state.h.shape).toEqual([1, 3, 8]);
   });
 });
