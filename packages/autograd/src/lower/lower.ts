@@ -16,6 +16,7 @@ import { apply, compare } from "./rules/elementwise.ts";
 import { gather, scatter_add } from "./rules/indexing.ts";
 import { broadcast_in_dim, concatenate, pad, reshape, slice, transpose } from "./rules/movement.ts";
 import { linear_recurrence } from "./rules/recurrence.ts";
+import { turnOperands } from "./turn-operands.ts";
 import { argmax, reduce_max, reduce_sum } from "./rules/reduction.ts";
 
 const table: LowerTable = {
@@ -106,7 +107,7 @@ export function lower(graph: Graph): Program {
     const buffer = outputs[i];
     if (buffer !== undefined) block.write(type.shape, buffer, wholeOf(type.shape), expression);
   });
-  return blockRows(
-    fuse({ inputs, outputs, inputTypes, outputTypes, temporaries: block.pool.temporaries, steps: block.steps }),
-  );
+  const { temporaries } = block.pool;
+  const program = { inputs, outputs, inputTypes, outputTypes, temporaries, steps: block.steps };
+  return turnOperands(blockRows(fuse(program)));
 }

@@ -137,6 +137,32 @@ describe("loops over blocks of rows", () => {
   });
 });
 
+describe("operands of contractions in loops", () => {
+  const body = (contracting: string): string => `graph(%0: float32[8,8], %1: float32[32,8], %2: float32[32,8]) {
+      %3: float32[32,8] = dot_general{batch=[[],[]], contracting=${contracting}}(%1, %0)
+      %4: float32[32,8] = add(%3, %2)
+      return (%4)
+    }`;
+  const scanned = (contracting: string) =>
+    parseGraph(`graph(%0: float32[8,8], %1: float32[32,8], %2: float32[5,32,8]) {
+    %3: float32[32,8] = scan{body=${body(contracting)}, carry=1, consts=1, length=5, reverse=false}(%0, %1, %2)
+    return (%3)
+  }`);
+
+  it.each([
+    ["is turned round once before the loop where it lies along k", "[[1],[1]]", 1],
+    ["stays where it is otherwise", "[[1],[0]]", 0],
+  ])("the right one %s", (_, contracting, copies) => {
+    const graph = scanned(contracting);
+    const program = lower(graph);
+    expect(program.temporaries.filter(({ name }) => name.startsWith("turned"))).toHaveLength(copies);
+    expectSame(
+      graph,
+      graph.inputs.map(({ type }, i) => Float32Array.from({ length: sizeOf(type.shape) }, (_, j) => Math.sin(i + j))),
+    );
+  });
+});
+
 describe("the memory plan", () => {
   it("lets temporaries that never live together share memory", () => {
     const chain = Array.from({ length: 6 }, (_, i) => [
