@@ -22,6 +22,8 @@ export interface Sweep {
 /** A graph to differentiate: which of its inputs want a cotangent. Inputs that are not floats never do. */
 export interface SweepOptions {
   readonly wanted?: readonly boolean[];
+  /** Values of the graph that are there already: all results of an equation or none. They are not computed again. */
+  readonly known?: ReadonlyMap<Var, Tracer>;
 }
 
 /** Applies `graph` to `args` in the open trace and prepares its reverse pass. `table` holds the rules. */
@@ -36,13 +38,16 @@ export function sweep(graph: Graph, args: readonly Tracer[], table: VjpTable, op
   const wanted = graph.inputs.filter((v, i) => isFloat(v.type.dtype) && options.wanted?.[i] !== false);
   const { active, varied } = graphActivity(graph, wanted, table);
   const steps: BackwardStep[] = [];
+  const compute = (equation: Equation): void => {
+    if (!take(equation, options.known, environment)) copyEquation(equation, environment);
+  };
   for (const equation of graph.equations) {
     if (!active.has(equation)) {
-      copyEquation(equation, environment);
+      compute(equation);
       continue;
     }
     const needs = equation.inputs.map((atom) => varied.has(atom));
-    const { outputs, run } = forward(equation, table, needs, environment);
+    const { outputs, run } = forward(equation, table, needs, environment, compute);
     steps.push({ equation, needs, outputs, run });
   }
   return {
@@ -61,12 +66,24 @@ interface BackwardStep extends Differentiated {
   readonly needs: readonly boolean[];
 }
 
+/** Whether the results of an equation are known; then they are in the environment. */
+function take({ outputs }: Equation, known: SweepOptions["known"], environment: Environment): boolean {
+  const values = outputs.map((v) => known?.get(v));
+  if (!values.every((value) => value !== undefined)) return false;
+  outputs.forEach((v, i) => {
+    const value = values[i];
+    if (value !== undefined) environment.set(v, value);
+  });
+  return true;
+}
+
 /** Computes one active equation in the open trace, together with what its rule wants to save. */
 function forward<P extends PrimitiveName>(
   equation: EquationOf<P>,
   table: VjpTable,
   needs: readonly boolean[],
   environment: Environment,
+  compute: (equation: Equation) => void,
 ): Differentiated {
   const { primitive, params } = equation;
   const rule: VjpRule<P> = table[primitive];
@@ -80,7 +97,7 @@ function forward<P extends PrimitiveName>(
     });
     return { outputs, run: (g) => rule.backward(g, { inputs, outputs, params, needs, saved }) };
   }
-  copyEquation(equation, environment);
+  compute(equation as Equation);
   const outputs = equation.outputs.map((v) => environment.get(v));
   const run = (g: Cotangents): Cotangents => {
     if (typeof rule === "object") throw new NotDifferentiableError(`${primitive}: ${rule.notDifferentiable}`);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { DTypeError, NotDifferentiableError, ShapeError, TreeError } from "../../src/errors.ts";
+import { printGraph } from "../../src/ir/print.ts";
 import { makeGraph } from "../../src/jit/index.ts";
 import {
   add,
@@ -15,6 +16,7 @@ import {
   sum,
   whileLoop,
 } from "../../src/ops/index.ts";
+import { optimize } from "../../src/passes/index.ts";
 import { array, type HostTensor } from "../../src/runtime/host-tensor.ts";
 import type { Tracer } from "../../src/trace/tracer.ts";
 import { customVjp, grad, hvp, jvp, valueAndGrad, vjp } from "../../src/vjp/index.ts";
@@ -211,6 +213,38 @@ describe("scan", () => {
       gradients(looped).forEach((g, i) => close(g, numbers(gradients(unrolled)[i]!)));
     });
   }
+
+  it("takes contractions of the body as known in its reverse, also in second derivatives", () => {
+    const size = 16;
+    const data = Array.from({ length: 3 * size }, (_, i) => Math.sin(i));
+    const xs = array(data, { dtype: "float64", shape: [3, 1, size] });
+    const w = array(
+      Array.from({ length: size * size }, (_, i) => Math.cos(i) / 4),
+      { dtype: "float64", shape: [size, size] },
+    );
+    const step = (h: Tracer, x: Tracer, v: Tracer): Tracer => h.matmul(v).add(x).tanh();
+    const looped = (v: Tracer): Tracer => {
+      const [h] = scan((c: Tracer, x: Tracer) => [step(c, x, v), []] as const, v.sliceAxis(0, 0, 1), xs);
+      return sum(h.mul(h));
+    };
+    const unrolled = (v: Tracer): Tracer => {
+      let h = v.sliceAxis(0, 0, 1);
+      for (let i = 0; i < 3; i++) h = step(h, v.zerosLike().sliceAxis(0, 0, 1).add(xs).index(0, i), v);
+      return sum(h.mul(h));
+    };
+    const second = (f: typeof looped) => (v: Tracer) => grad((u: Tracer) => sum(grad(f)(u).sin()))(v);
+    close(
+      onHost((v) => grad(looped)(v), w),
+      numbers(onHost((v) => grad(unrolled)(v), w)),
+    );
+    close(
+      onHost((v) => second(looped)(v), w),
+      numbers(onHost((v) => second(unrolled)(v), w)),
+    );
+    // Forward once, the cotangent of h once, and that of v once, after the loop.
+    const text = printGraph(optimize(makeGraph((v: Tracer) => grad(looped)(v), w)));
+    expect(text.match(/= dot_general/g)).toHaveLength(3);
+  });
 
   it("refuses a carry that changes", () => {
     const bad = (t: Tracer): Tracer =>

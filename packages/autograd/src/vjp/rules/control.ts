@@ -26,22 +26,28 @@ export const whileRule: NotDifferentiable = {
     "a while loop has no reverse-mode derivative, because its number of steps is only known afterwards; put stopGradient around its result, use scan for a fixed number of steps, or fixedPoint with an adjoint",
 };
 
-/** Values inside a scan's body that its reverse saves instead of recomputing: results of while and stop_gradient. */
+/** Products per element from which computing a contraction again costs more than writing it to memory and back. */
+const LONG = 16;
+
+/**
+ * Equations of a scan's body whose results its reverse saves instead of recomputing: loops, which it could not run again
+ * without their cost, results of stop_gradient, behind which they may stand, and contractions.
+ */
 function savedEquations(body: Graph): readonly Equation[] {
   const inputs = new Set<unknown>(body.inputs);
-  return body.equations.filter(
-    ({ primitive, inputs: [x] }) =>
-      primitive === "while" || (primitive === "stop_gradient" && x !== undefined && isVar(x) && !inputs.has(x)),
-  );
-}
-
-/** The body with its saved results turned into further inputs, so that the reverse does not run their loops again. */
-function withoutSaved(body: Graph, saved: readonly Equation[]): Graph {
-  return {
-    inputs: [...body.inputs, ...saved.flatMap((equation): readonly Var[] => equation.outputs)],
-    equations: body.equations.filter((equation) => !saved.includes(equation)),
-    outputs: body.outputs,
-  };
+  return body.equations.filter((equation) => {
+    const [x] = equation.inputs;
+    switch (equation.primitive) {
+      case "while":
+        return true;
+      case "stop_gradient":
+        return x !== undefined && isVar(x) && !inputs.has(x);
+      case "dot_general":
+        return equation.params.contracting[0].reduce((size, axis) => size * (x?.type.shape[axis] ?? 1), 1) >= LONG;
+      default:
+        return false;
+    }
+  });
 }
 
 /** The reverse takes the result of a while as given: no gradient may have to flow through it. */
@@ -49,6 +55,10 @@ function requireNoLoop(active: readonly Equation[]): void {
   if (active.some(({ primitive }) => primitive === "while")) {
     throw new NotDifferentiableError(`while: ${whileRule.notDifferentiable}`);
   }
+}
+
+function zip<A, B>(a: readonly A[], b: readonly B[]): (readonly [A, B])[] {
+  return a.flatMap((x, i) => b.slice(i, i + 1).map((y) => [x, y] as const));
 }
 
 const pickBy = <T>(list: readonly T[], mask: readonly boolean[]): T[] => list.filter((_, i) => mask[i] === true);
@@ -61,7 +71,7 @@ function spread<T>(list: readonly T[], mask: readonly boolean[]): (T | null)[] {
 
 /**
  * The reverse of a scan is a scan the other way round. The forward pass also stacks the carry that enters each step and
- * the results of stop_gradient and while; the reverse recomputes the rest of each step, threads the carry's cotangent
+ * the results of loops, stop_gradient and contractions; the reverse recomputes the rest of each step, threads the carry's cotangent
  * and adds up the cotangents of the constants. `table` is passed in because a body may hold any primitive.
  */
 export function scanRule(table: () => VjpTable): SavingRule<"scan"> {
@@ -89,18 +99,18 @@ export function scanRule(table: () => VjpTable): SavingRule<"scan"> {
       const { body, consts, carry, length, reverse } = params;
       const activity = scanActivity(params, { needs, given: cotangents.map((g) => g !== null) }, table());
       requireNoLoop(activity.active);
-      const step = withoutSaved(body, savedEquations(body));
+      const savedValues = savedEquations(body).flatMap((equation): readonly Var[] => equation.outputs);
       const constants = inputs.slice(0, consts);
       const stacked = inputs.slice(consts + carry);
       const constNeeds = activity.inputs.slice(0, consts);
       const stackedNeeds = activity.inputs.slice(consts + carry);
       const { carried: carryNeeds } = activity;
-      const wanted = [...activity.inputs, ...saved.slice(carry).map(() => false)];
       const lastCotangents = pickBy(cotangents.slice(0, carry), carryNeeds);
       const [last, perStep] = scanOver(
         ({ carried, sums }, x) => {
-          const args = [...constants, ...x.entering, ...x.stacked, ...x.saved];
-          const { pullback } = sweep(step, args, table(), { wanted });
+          const known = new Map(zip(savedValues, x.saved));
+          const args = [...constants, ...x.entering, ...x.stacked];
+          const { pullback } = sweep(body, args, table(), { wanted: activity.inputs, known });
           const flowing = pullback([...spread(carried, carryNeeds), ...x.cotangents]);
           const flowingCarry = flowing.slice(consts, consts + carry);
           const flowingConsts = pickBy(flowing.slice(0, consts), constNeeds);
