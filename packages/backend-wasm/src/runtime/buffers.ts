@@ -113,8 +113,9 @@ export class BufferSpace {
       return address;
     };
     try {
-      const block = take(extra);
+      // Buffers first: they go where earlier ones have gone, and what is given back at once is the last block.
       const buffers = types.map((type) => new WasmBuffer(this, type, take(byteLengthOf(type))));
+      const block = take(extra);
       for (const buffer of buffers) {
         this.live.add(buffer);
         this.liveBytes += buffer.byteLength;
@@ -128,7 +129,7 @@ export class BufferSpace {
   }
 
   private explained(
-    { limit }: OutOfMemoryError,
+    { limit, cause }: OutOfMemoryError,
     what: string,
     types: readonly TensorType[],
     extra: number,
@@ -137,11 +138,16 @@ export class BufferSpace {
     const largest = [...this.live].sort((a, b) => b.byteLength - a.byteLength).slice(0, 3);
     const names = largest.map(({ type, byteLength }) => `${formatType(type)} (${byteLength} bytes)`).join(", ");
     const held = names === "" ? "nothing is live" : `the largest live tensors are ${names}`;
-    return new OutOfMemoryError(`${what}: does not fit in memory; dispose arrays or use a smaller batch; ${held}`, {
-      requested,
-      limit,
-      live: this.liveBytes,
-    });
+    const inPieces = this.heap.mightHold([...types.map(byteLengthOf), extra]) ? ", as what is free is in pieces" : "";
+    const why = cause instanceof Error ? `, as the engine refuses to grow it (${cause.message})` : inPieces;
+    return new OutOfMemoryError(
+      `${what}: does not fit in memory${why}; dispose arrays or use a smaller batch; ${held}`,
+      {
+        requested,
+        limit,
+        live: this.liveBytes,
+      },
+    );
   }
 
   /** Takes a buffer that has ended off the books. */

@@ -11,13 +11,18 @@ interface Block {
   readonly bytes: number;
 }
 
-const roundUp = (bytes: number): number => Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
+const roundUp = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
-/** Blocks of one memory, handed out by first fit. The words of the threads come before them; address 0 is never given. */
+/** The address of every block without bytes. */
+const NOWHERE = ALIGNMENT;
+
+/** Blocks of one memory, handed out by best fit. The words of the threads come before them; address 0 is never given. */
 export class Heap {
   readonly memory: WasmMemory;
+  /** In order of addresses; no two of them touch each other or the end. */
   private readonly free: Block[] = [];
   private readonly maxBytes: number;
+  /** Everything from here on is free. */
   private end = roundUp(CONTROL_BYTES);
   private used = 0;
 
@@ -40,13 +45,20 @@ export class Heap {
     return this.memory.buffer.byteLength - this.used;
   }
 
+  /** Whether blocks of these sizes would fit if what is free were in one piece. */
+  mightHold(sizes: readonly number[]): boolean {
+    const needed = sizes.reduce((sum, bytes) => sum + roundUp(bytes), 0);
+    return roundUp(CONTROL_BYTES) + this.used + needed <= this.maxBytes;
+  }
+
   /**
    * The address of a new block. Throws OutOfMemoryError, with nothing changed, if it does not fit; `label` says what for.
    * The memory may be grown, so views of its buffer have to be made anew.
    */
   allocate(bytes: number, label: string): number {
+    if (bytes === 0) return NOWHERE;
     const size = roundUp(bytes);
-    const at = this.free.findIndex((block) => block.bytes >= size);
+    const at = this.bestFit(size);
     const block = this.free[at];
     if (block !== undefined) {
       const rest = { offset: block.offset + size, bytes: block.bytes - size };
@@ -63,6 +75,7 @@ export class Heap {
 
   /** Gives a block back; `bytes` as it was asked for. */
   release(offset: number, bytes: number): void {
+    if (bytes === 0) return;
     const size = roundUp(bytes);
     this.used -= size;
     const next = this.free.findIndex((block) => block.offset > offset);
@@ -73,10 +86,23 @@ export class Heap {
     const joinsAfter = after !== undefined && offset + size === after.offset;
     const start = joinsBefore ? before.offset : offset;
     const stop = joinsAfter ? after.offset + after.bytes : offset + size;
-    this.free.splice(joinsBefore ? at - 1 : at, Number(joinsBefore) + Number(joinsAfter), {
-      offset: start,
-      bytes: stop - start,
+    // What touches the end becomes part of it, so that a later block may start here however large it is.
+    const isLast = stop === this.end;
+    if (isLast) this.end = start;
+    const joined = isLast ? [] : [{ offset: start, bytes: stop - start }];
+    this.free.splice(joinsBefore ? at - 1 : at, Number(joinsBefore) + Number(joinsAfter), ...joined);
+  }
+
+  /** Index of the smallest free block that is large enough, or -1. */
+  private bestFit(size: number): number {
+    let best = -1;
+    let least = Infinity;
+    this.free.forEach(({ bytes }, i) => {
+      if (bytes < size || bytes >= least) return;
+      best = i;
+      least = bytes;
     });
+    return best;
   }
 
   private grow(size: number, label: string): void {
@@ -84,21 +110,25 @@ export class Heap {
     if (needed > this.maxBytes) {
       throw new OutOfMemoryError(label, { requested: size, limit: this.maxBytes, live: this.used });
     }
-    const missing = needed - this.memory.buffer.byteLength;
+    const present = this.memory.buffer.byteLength;
+    const missing = needed - present;
     if (missing <= 0) return;
     // Growing by at least an eighth keeps the number of growths small.
-    const wanted = Math.max(
-      missing,
-      Math.min(this.memory.buffer.byteLength >> 3, this.maxBytes - this.memory.buffer.byteLength),
-    );
+    const wanted = Math.max(missing, Math.min(present / 8, this.maxBytes - present));
+    if (this.growBy(wanted) === null) return;
+    const cause = this.growBy(missing);
+    if (cause === null) return;
+    const refused = new OutOfMemoryError(label, { requested: size, limit: present, live: this.used });
+    throw Object.assign(refused, { cause });
+  }
+
+  /** Makes the memory larger by so many bytes at least; returns the engine's error if it refuses. */
+  private growBy(bytes: number): unknown {
     try {
-      this.memory.grow(Math.ceil(wanted / pageBytes));
+      this.memory.grow(Math.ceil(bytes / pageBytes));
+      return null;
     } catch (cause) {
-      throw new OutOfMemoryError(`${label}: the engine refuses to grow its memory: ${String(cause)}`, {
-        requested: size,
-        limit: this.memory.buffer.byteLength,
-        live: this.used,
-      });
+      return cause;
     }
   }
 }
