@@ -128,26 +128,34 @@ function withChildren(node: Expression, children: readonly Expression[]): Expres
   }
 }
 
-/** Moves every access of an expression by one map; null as soon as one cannot be moved. */
-export function mapAccesses(root: Expression, f: (access: Access) => Access | null): Expression | null {
+/** Moves every access of an expression by one map; null as soon as one cannot be moved. `done` as for `rewriteExpression`. */
+export function mapAccesses(
+  root: Expression,
+  f: (access: Access) => Access | null,
+  done?: Map<Expression, Expression>,
+): Expression | null {
   const failures: Access[] = [];
   const moved = (access: Access): Access => {
     const result = f(access);
     if (result === null) failures.push(access);
     return result ?? access;
   };
-  const result = rewriteExpression(root, (node) => {
-    switch (node.kind) {
-      case "read":
-      case "index":
-      case "gather":
-        return { ...node, access: moved(node.access) };
-      case "bits":
-        return { ...node, counter: moved(node.counter) };
-      default:
-        return node;
-    }
-  });
+  const result = rewriteExpression(
+    root,
+    (node) => {
+      switch (node.kind) {
+        case "read":
+        case "index":
+        case "gather":
+          return { ...node, access: moved(node.access) };
+        case "bits":
+          return { ...node, counter: moved(node.counter) };
+        default:
+          return node;
+      }
+    },
+    done,
+  );
   return failures.length === 0 ? result : null;
 }
 

@@ -1,7 +1,14 @@
 /** Fusion: an elementwise kernel joins an earlier kernel over the same points, so that values pass in registers. */
-import { sameShape } from "../ir/tensor-type.ts";
+import { sameShape, type Shape } from "../ir/tensor-type.ts";
 import { type Access, sameOn } from "./access.ts";
-import { buffersOf, type Expression, type ProgramBuffer, rewriteExpression, visitExpression } from "./expression.ts";
+import {
+  buffersOf,
+  type Expression,
+  mapAccesses,
+  type ProgramBuffer,
+  rewriteExpression,
+  visitExpression,
+} from "./expression.ts";
 import {
   isKernel,
   type Kernel,
@@ -78,8 +85,9 @@ function dependsOn(map: MapKernel, step: Step): boolean {
 }
 
 /** One kernel that does the work of both, or null. */
-function join(kernel: PointKernel, map: MapKernel): PointKernel | null {
-  if (!sameShape(kernel.shape, map.shape) || !isWorthJoining(kernel, map)) return null;
+function join(kernel: PointKernel, original: MapKernel): PointKernel | null {
+  const map = overShape(original, kernel.shape);
+  if (map === null || !isWorthJoining(kernel, map)) return null;
   const values = new Map(kernel.stores.map((store) => [store.buffer, store]));
   if (map.stores.some(({ buffer }) => values.has(buffer)) || !mayOverwrite(kernel, map)) return null;
   const stores = map.stores.map((store): Store | null => {
@@ -90,6 +98,27 @@ function join(kernel: PointKernel, map: MapKernel): PointKernel | null {
   const all = [...kernel.stores, ...stores];
   return countNodes(all) > MAX_NODES ? null : { ...kernel, stores: all };
 }
+
+/** The map over a shape that differs by axes of size 1 at most; null over any other. */
+function overShape(map: MapKernel, shape: Shape): MapKernel | null {
+  if (sameShape(map.shape, shape)) return map;
+  const [from, to] = [longAxes(map.shape), longAxes(shape)];
+  if (from.length !== to.length || from.some((axis, i) => map.shape[axis] !== shape[to[i] ?? 0])) return null;
+  const move = (access: Access): Access => {
+    const strides = new Array<number>(shape.length).fill(0);
+    to.forEach((axis, i) => (strides[axis] = access.strides[from[i] ?? 0] ?? 0));
+    return { ...access, strides };
+  };
+  const known = new Map<Expression, Expression>();
+  const stores = map.stores.map(({ buffer, access, value }): Store => {
+    const moved = mapAccesses(value, move, known);
+    if (moved === null) throw new RangeError("fuse: axes of size 1 can always be left out");
+    return { buffer, access: move(access), value: moved };
+  });
+  return { ...map, shape, stores };
+}
+
+const longAxes = (shape: Shape): readonly number[] => shape.flatMap((size, axis) => (size === 1 ? [] : [axis]));
 
 /** Joining pays where a value or an input is shared; and a kernel that runs in lanes must not be held up by one that cannot. */
 function isWorthJoining(kernel: PointKernel, map: MapKernel): boolean {

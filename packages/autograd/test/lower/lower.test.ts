@@ -84,6 +84,17 @@ describe("fusion", () => {
     expect(kinds).toEqual(["contract"]);
   });
 
+  it("makes what follows a sum its epilogue, over axes of size 1 as well", () => {
+    const kinds = kernelsOf(`graph(%0: float32[4,8]) {
+      %1: float32[4] = reduce_sum{axes=[1]}(%0)
+      %2: float32[1,4,1] = reshape{shape=[1,4,1]}(%1)
+      %3: float32[1,4,1] = tanh(%2)
+      %4: float32[1,4,1] = sqrt(%3)
+      return (%4)
+    }`);
+    expect(kinds).toEqual(["reduce"]);
+  });
+
   it("makes three kernels of a softmax", () => {
     const kinds = kernelsOf(`graph(%0: float32[4,8]) {
       %1: float32[4] = reduce_max{axes=[1]}(%0)
