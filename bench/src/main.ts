@@ -79,7 +79,7 @@ async function run(): Promise<void> {
   const clock: Clock = given.clock;
 
   const before = loadavg();
-  await using device = await wasm();
+  await using device = await wasm({ threads: 1 });
   const peers = given["no-peers"] ? [] : await startPeers();
   const contestants = { ours: banach(device, "banach"), peers, ceilings: await ceilings() };
   const measuring: MeasureOptions = {
