@@ -1,4 +1,4 @@
-/** Fusion: an elementwise kernel joins an earlier kernel over the same points, so that values pass in registers. */
+/** Fusion: an elementwise kernel joins an earlier one over the same points, or has it wait, so that values pass in registers. */
 import { sameShape, type Shape } from "../ir/tensor-type.ts";
 import { type Access, sameOn } from "./access.ts";
 import {
@@ -37,7 +37,7 @@ function fuseList(steps: readonly Step[]): readonly Step[] {
   const list: Step[] = [];
   for (const original of steps) {
     const step = fuseNested(original);
-    if (step.kind !== "map" || !joinEarlier(list, step)) list.push(step);
+    if (step.kind !== "map" || !(joinEarlier(list, step) || joinDelayed(list, step))) list.push(step);
   }
   return list;
 }
@@ -68,10 +68,30 @@ function joinEarlier(list: Step[], map: MapKernel): boolean {
   return false;
 }
 
-/** Whether two steps must stay in order: one writes what the other reads or writes. */
-function dependsOn(map: MapKernel, step: Step): boolean {
-  const written = writtenBy(map);
+/** Steps between a kernel and a map that reads its results, at most, for the kernel to be delayed. */
+const REACH = 8;
+
+/** Moves a kernel whose results `map` reads down to it, if nothing on the way depends on their order. */
+function joinDelayed(list: Step[], map: MapKernel): boolean {
   const read = readBy(map);
+  for (let i = list.length - 1; i >= Math.max(0, list.length - REACH); i--) {
+    const step = list[i];
+    if (step === undefined || !isKernel(step) || step.kind === "scatter") continue;
+    if (!writtenBy(step).some((buffer) => read.has(buffer))) continue;
+    if (list.slice(i + 1).some((later) => dependsOn(step, later))) continue;
+    const joined = join(step, map);
+    if (joined === null) continue;
+    list.splice(i, 1);
+    list.push(joined);
+    return true;
+  }
+  return false;
+}
+
+/** Whether a kernel and another step must stay in order: one writes what the other reads or writes. */
+function dependsOn(kernel: Kernel, step: Step): boolean {
+  const written = writtenBy(kernel);
+  const read = readBy(kernel);
   let depends = false;
   visitSteps([step], (inner) => {
     if (depends) return;

@@ -109,6 +109,17 @@ describe("fusion", () => {
     expect(kinds).toEqual(["reduce", "map", "reduce", "map"]);
   });
 
+  it("has a kernel wait for what its only reader needs besides", () => {
+    const kinds = kernelsOf(`graph(%0: float32[8,4], %1: float32[4,6], %2: float32[4]) {
+      %3: float32[8,6] = dot_general{batch=[[],[]], contracting=[[1],[0]]}(%0, %1)
+      %4: float32[6] = pad{high=[2], interior=[0], low=[0]}(%2)
+      %5: float32[8,6] = broadcast_in_dim{dims=[1], shape=[8,6]}(%4)
+      %6: float32[8,6] = add(%3, %5)
+      return (%6)
+    }`);
+    expect(kinds).toEqual(["map", "map", "contract"]);
+  });
+
   it("commits a loop's carry in the kernel that computes it", () => {
     const kinds = kernelsOf(`graph(%0: float32[3], %1: float32[5,3]) {
       %2: float32[3], %3: float32[5,3] = scan{body=graph(%0: float32[3], %1: float32[3]) {

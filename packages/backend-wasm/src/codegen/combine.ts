@@ -3,19 +3,26 @@ import type { DType, ReduceKernel } from "@banach/autograd/backend";
 import { type Expr, f32x4, i32x4, v128 } from "../wasm/index.ts";
 import { constant } from "./emitter.ts";
 
-export function identity(combine: ReduceKernel["combine"], dtype: DType): Expr<"v128"> {
+/**
+ * What a reduction does in each lane. The largest of numbers that are not negative is that of their bits as integers, a
+ * NaN above all: one instruction, where a float's maximum takes eight, to find NaNs and the sign of zero.
+ */
+export type LaneCombine = ReduceKernel["combine"] | "largest-magnitude";
+
+export function laneCombine({ combine, value }: ReduceKernel): LaneCombine {
+  const magnitude = value.kind === "apply" && value.operation === "abs" && value.dtype === "float32";
+  return combine === "max" && magnitude ? "largest-magnitude" : combine;
+}
+
+export function identity(combine: LaneCombine, dtype: DType): Expr<"v128"> {
   if (combine === "sum" || dtype === "bool" || dtype === "uint32") return constant(dtype, 0);
   return dtype === "float32" ? constant(dtype, -Infinity) : constant(dtype, -(2 ** 31));
 }
 
-export function combined(
-  combine: ReduceKernel["combine"],
-  dtype: DType,
-  a: Expr<"v128">,
-  b: Expr<"v128">,
-): Expr<"v128"> {
+export function combined(combine: LaneCombine, dtype: DType, a: Expr<"v128">, b: Expr<"v128">): Expr<"v128"> {
   if (dtype === "bool") return v128.or(a, b);
   if (combine === "sum") return dtype === "float32" ? f32x4.add(a, b) : i32x4.add(a, b);
+  if (combine === "largest-magnitude") return i32x4.max_s(a, b);
   if (dtype === "float32") return f32x4.max(a, b);
   return dtype === "int32" ? i32x4.max_s(a, b) : i32x4.max_u(a, b);
 }

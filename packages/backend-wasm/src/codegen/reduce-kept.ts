@@ -2,7 +2,7 @@
 import type { ReduceKernel } from "@banach/autograd/backend";
 import { loadLanes } from "../contract/emit-loops.ts";
 import { type Expr, type FunctionBuilder, i32x4, v128 } from "../wasm/index.ts";
-import { beats, combined, identity } from "./combine.ts";
+import { beats, combined, identity, laneCombine } from "./combine.ts";
 import { divided, type Division, divisionOf } from "./divide.ts";
 import { type Address, LaneEmitter, storeLanes } from "./emitter.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";
@@ -80,7 +80,7 @@ function inRegisters({ kernel, plan, host, lane, width, division }: Context): Ke
  */
 function rowByRow({ kernel, plan, host, lane, width, division }: Context): KernelBody["write"] {
   const { sizes, kept, reduced, value, stores } = plan;
-  const { combine } = kernel;
+  const combine = laneCombine(kernel);
   const { dtype } = value;
   const scratch = host.layout.scratch();
   const copies = copiesFor([value], Math.floor(width / 4));
@@ -122,7 +122,9 @@ interface Accumulator {
   readonly value: Expr<"v128">;
 }
 
-function accumulator(f: FunctionBuilder, { combine, value: { dtype } }: ReduceKernel): Accumulator {
+function accumulator(f: FunctionBuilder, kernel: ReduceKernel): Accumulator {
+  const combine = laneCombine(kernel);
+  const { dtype } = kernel.value;
   const best = f.local("v128", identity(combine, dtype));
   if (combine !== "argmax") {
     const add = (x: Expr<"v128">): void => {

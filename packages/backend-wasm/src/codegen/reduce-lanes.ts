@@ -1,7 +1,7 @@
 /** Reductions along the axis of the lanes: each holds a part of a point, and they are combined at its end. */
 import type { ReduceKernel } from "@banach/autograd/backend";
 import { type Expr, type FunctionBuilder, type Local, shuffle32x4 } from "../wasm/index.ts";
-import { combined, identity } from "./combine.ts";
+import { combined, identity, laneCombine } from "./combine.ts";
 import { divided, divisionOf } from "./divide.ts";
 import { LaneEmitter } from "./emitter.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";
@@ -17,7 +17,7 @@ const PARTS = 4;
  */
 export function lanesAlongReduced(kernel: ReduceKernel, plan: ReducePlan, lane: number, host: KernelHost): KernelBody {
   const { sizes, kept, reduced, value, stores } = plan;
-  const { combine } = kernel;
+  const combine = laneCombine(kernel);
   const { dtype } = value;
   const size = sizes[lane] ?? 1;
   const wide = Math.floor(size / (4 * PARTS));
