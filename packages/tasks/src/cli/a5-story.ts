@@ -6,7 +6,7 @@ import type { Story } from "./story.ts";
 const LENGTH = 16;
 
 /** All 60 elements as inputs, by one FP-Mamba layer of 64 channels; lengths grow from 3 as they are learnt. */
-function a5Plan(seed: number): RunPlan {
+export function a5Plan(seed: number): RunPlan {
   return {
     version: 1,
     task: { name: "word-problem", options: { group: "A5", score: "group" } },

@@ -8,8 +8,8 @@ export {
   type LengthState,
   uniform,
 } from "./lengths.ts";
-export type { Measures } from "./measures.ts";
+export type { Measures, TracedBatch } from "./measures.ts";
 export type { ModelOutput, Params, SequenceModel } from "./model.ts";
 export { initialState, streamKey, type TrainCounters, type TrainState } from "./state.ts";
-export type { StepReport } from "./step.ts";
+export { readReport, type StepOptions, type StepReport, type StepResult, trainStep } from "./step.ts";
 export { type StepEvent, type StopReason, type Target, train, type TrainOptions, type TrainResult } from "./train.ts";
