@@ -1,10 +1,13 @@
-/** Loops that show what the machine can do at best with base SIMD, written in WebAssembly text. */
+/** Loops that show what the machine can do at best, written in WebAssembly text: with base SIMD unless they say otherwise. */
 import loadWabt from "wabt";
 import type { Task } from "./framework.ts";
+import { offersRelaxedSimd, withRelaxedSimd } from "./relaxed.ts";
 
 export interface Ceilings {
   /** As many multiplications and additions, in registers alone. */
   readonly mulAdd: (flops: number) => Task;
+  /** The same with the fused multiply-add of relaxed SIMD. */
+  readonly fusedMulAdd: (flops: number) => Task;
   /** As many bytes read and written by memory.copy: half of them each. */
   readonly copy: (bytes: number) => Task;
   /** silu(x) * y + z of as many elements, on 1,024 that stay in the first cache. */
@@ -21,16 +24,18 @@ const floats = (value: number): string => `(v128.const f32x4 ${[value, value, va
  * Independent chains of acc = acc * c + d: enough to hide the latency, few enough to stay in 16 registers. On a Zen 4 core
  * 8 chains reach 35 GFLOP/s, 12 reach 50, and 14 spill and reach 26.
  */
-const mulAdd = `
+const mulAddLoop = (step: (acc: string) => string): string => `
   (func (export "mulAdd") (param $n i32) (result f32)
     ${repeat((i) => `(local $a${i} v128)`)} (local $c v128) (local $d v128)
     (local.set $c ${floats(0.999)}) (local.set $d ${floats(0.001)})
     ${repeat((i) => `(local.set $a${i} ${floats(i / chains)})`)}
     (loop $more
-      ${repeat((i) => `(local.set $a${i} (f32x4.add (f32x4.mul (local.get $a${i}) (local.get $c)) (local.get $d)))`)}
+      ${repeat((i) => `(local.set $a${i} ${step(`(local.get $a${i})`)})`)}
       (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     ${repeat((i) => `(local.set $d (f32x4.add (local.get $d) (local.get $a${i})))`)}
     (f32x4.extract_lane 0 (local.get $d)))`;
+const mulAdd = mulAddLoop((acc) => `(f32x4.add (f32x4.mul ${acc} (local.get $c)) (local.get $d))`);
+const fusedMulAdd = mulAddLoop((acc) => `(f32x4.relaxed_madd ${acc} (local.get $c) (local.get $d))`);
 
 const siluBlock = 1024;
 const polynomial = [0.001388251, 0.00836658, 0.0416672, 0.16666543, 0.49999997]
@@ -138,16 +143,26 @@ interface Exports {
 
 export async function ceilings(): Promise<Ceilings> {
   const wabt = await loadWabt();
-  const text = wabt.parseWat("ceilings.wat", source, { simd: true, bulk_memory: true });
-  const bytes = new Uint8Array(text.toBinary({}).buffer);
-  text.destroy();
-  const { WebAssembly } = globalThis as unknown as { readonly WebAssembly: WebAssemblyApi };
-  const { instance } = await WebAssembly.instantiate(bytes);
-  const loops = instance.exports as Exports;
+  const instantiate = async (source: string, relaxed: boolean): Promise<unknown> => {
+    const text = wabt.parseWat("ceilings.wat", source, { simd: true, bulk_memory: true, relaxed_simd: relaxed });
+    const bytes = new Uint8Array(text.toBinary({}).buffer);
+    text.destroy();
+    const { WebAssembly } = globalThis as unknown as { readonly WebAssembly: WebAssemblyApi };
+    return (await WebAssembly.instantiate(bytes)).instance.exports;
+  };
+  const loops = (await instantiate(source, false)) as Exports;
+  const fused = (await offersRelaxedSimd())
+    ? ((await withRelaxedSimd(() => instantiate(`(module ${fusedMulAdd})`, true))) as Pick<Exports, "mulAdd">)
+    : undefined;
   requireSilu(loops);
   requireLayerNorm(loops);
+  const iterations = (flops: number): number => Math.max(1, Math.round(flops / (chains * 8)));
   return {
-    mulAdd: (flops) => ({ run: () => loops.mulAdd(Math.max(1, Math.round(flops / (chains * 8)))) }),
+    mulAdd: (flops) => ({ run: () => loops.mulAdd(iterations(flops)) }),
+    fusedMulAdd: (flops) => {
+      if (fused === undefined) throw new Error("this engine has no relaxed SIMD");
+      return { run: () => fused.mulAdd(iterations(flops)) };
+    },
     copy: (bytes) => {
       const half = Math.round(bytes / 2);
       if (half > (pages / 2) * 65536 - copyFrom) throw new RangeError(`there is no room to copy ${half} bytes`);

@@ -2,11 +2,11 @@
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import manifest from "../package.json" with { type: "json" };
-import { wasm } from "@banach/backend-wasm";
-import { banach } from "./banach.ts";
 import { ceilings } from "./ceilings.ts";
+import { ourDevices } from "./devices.ts";
 import type { Framework } from "./framework.ts";
 import type { Clock, MeasureOptions } from "./measure.ts";
+import { offersRelaxedSimd } from "./relaxed.ts";
 import { machine, type Report, type Row, table } from "./report.ts";
 import { measureEntry, type MeasuredRow } from "./suite.ts";
 import { wasmSuite } from "./suite-wasm.ts";
@@ -62,7 +62,7 @@ async function run(): Promise<void> {
     return;
   }
   if (name !== "wasm") throw new UsageError(`there is no suite ${name}; there is wasm`);
-  const suite = wasmSuite({ tiny });
+  const suite = wasmSuite({ tiny, relaxed: await offersRelaxedSimd() });
   if (given.list) {
     console.log(Object.keys(suite).join("\n"));
     return;
@@ -79,9 +79,9 @@ async function run(): Promise<void> {
   const clock: Clock = given.clock;
 
   const before = loadavg();
-  await using device = await wasm({ threads: 1 });
+  await using ours = ourDevices();
   const peers = given["no-peers"] ? [] : await startPeers();
-  const contestants = { ours: banach(device, "banach"), peers, ceilings: await ceilings() };
+  const contestants = { ours, peers, ceilings: await ceilings() };
   const measuring: MeasureOptions = {
     clock,
     samples,

@@ -3,6 +3,9 @@ import type { Task } from "./framework.ts";
 
 export type Clock = "wall" | "cpu";
 
+/** Milliseconds a run. */
+export type Sample = Readonly<Record<Clock, number>>;
+
 export interface MeasureOptions {
   /** "cpu" counts this process's time on all cores, and so not what other processes take. */
   readonly clock: Clock;
@@ -17,23 +20,22 @@ export interface MeasureOptions {
   readonly budget: number;
 }
 
-const wall = (): number => performance.now();
-const cpu = (): number => {
+const now = (): Sample => {
   const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
+  return { wall: performance.now(), cpu: (user + system) / 1000 };
 };
 
-/** Milliseconds a run, for each task the samples in order. */
-export async function interleave(tasks: readonly Task[], options: MeasureOptions): Promise<number[][]> {
-  const now = options.clock === "cpu" ? cpu : wall;
-  const plans: { task: Task; repeats: number; stride: number; samples: number[] }[] = [];
+/** For each task the samples in order, by both clocks; their number goes by the one of the options. */
+export async function interleave(tasks: readonly Task[], options: MeasureOptions): Promise<Sample[][]> {
+  const { clock } = options;
+  const plans: { task: Task; repeats: number; stride: number; samples: Sample[] }[] = [];
   for (const task of tasks) {
     await warmUp(task, options.warmUp);
     let repeats = 1;
-    let lasted = await time(task, repeats, now);
+    let lasted = (await time(task, repeats))[clock];
     while (lasted < options.sampleTime && repeats < 2 ** 20) {
       repeats *= 2;
-      lasted = repeats * (await time(task, repeats, now));
+      lasted = repeats * (await time(task, repeats))[clock];
     }
     const affordable = Math.max(options.fewest, Math.floor(options.budget / lasted));
     const stride = Math.max(1, Math.ceil(options.samples / affordable));
@@ -41,25 +43,26 @@ export async function interleave(tasks: readonly Task[], options: MeasureOptions
   }
   for (let round = 0; round < options.samples; round++) {
     for (const { task, repeats, stride, samples } of plans) {
-      if (round % stride === 0) samples.push(await time(task, repeats, now));
+      if (round % stride === 0) samples.push(await time(task, repeats));
     }
   }
   return plans.map(({ samples }) => samples);
 }
 
 async function warmUp(task: Task, milliseconds: number): Promise<void> {
-  const end = wall() + milliseconds;
-  do await time(task, 1, wall);
-  while (wall() < end);
+  const end = performance.now() + milliseconds;
+  do await time(task, 1);
+  while (performance.now() < end);
 }
 
-async function time(task: Task, repeats: number, now: () => number): Promise<number> {
+async function time(task: Task, repeats: number): Promise<Sample> {
   const before = now();
   for (let i = 0; i < repeats; i++) {
     const pending = task.run();
     if (pending instanceof Promise) await pending;
   }
-  return (now() - before) / repeats;
+  const after = now();
+  return { wall: (after.wall - before.wall) / repeats, cpu: (after.cpu - before.cpu) / repeats };
 }
 
 export function median(samples: readonly number[]): number {

@@ -1,11 +1,18 @@
-/** The suite of the WASM backend: one thread, base SIMD. */
+/** The suite of the WASM backend: one thread and base SIMD, where a row does not say otherwise. */
 import type { Ceilings } from "./ceilings.ts";
 import { compileSamples } from "./compile.ts";
-import type { Entry } from "./suite.ts";
+import type { Entry, Race } from "./suite.ts";
 import { bytesOf, flopsOf, type WorkOf } from "./work.ts";
 
-/** Groups of rows, by the name that --only takes. `tiny` has the same rows at sizes that take no time. */
-export function wasmSuite({ tiny }: { readonly tiny: boolean }): Readonly<Record<string, readonly Entry[]>> {
+export interface WasmSuiteOptions {
+  /** The same rows at sizes that take no time. */
+  readonly tiny: boolean;
+  /** Whether the engine has relaxed SIMD. */
+  readonly relaxed: boolean;
+}
+
+/** Groups of rows, by the name that --only takes. */
+export function wasmSuite({ tiny, relaxed }: WasmSuiteOptions): Readonly<Record<string, readonly Entry[]>> {
   const [batch, time, channels] = tiny ? [2, 8, 16] : [32, 256, 256];
   const recurrence = { kind: "recurrence", batch, time, channels } as const;
   const scan = tiny ? { batch: 2, time: 8, channels: 8, state: 4 } : { batch: 32, time: 256, channels: 128, state: 16 };
@@ -18,6 +25,12 @@ export function wasmSuite({ tiny }: { readonly tiny: boolean }): Readonly<Record
   const silu = { kind: "silu", size: tiny ? 4096 : 2 ** 20 } as const;
   const norm = { kind: "layer-norm", rows: tiny ? 8 : 8192, features: tiny ? 16 : 256 } as const;
   const middle = tiny ? 16 : 256;
+  const large = { kind: "gemm", size: tiny ? 16 : 512, transposed: "none" } as const;
+  const fpRnnStep = {
+    name: `FP-RNN train step B${fpRnn.batch} T${fpRnn.time} d${fpRnn.dModel}`,
+    unit: "ms",
+    work: fpRnn,
+  } as const;
   return {
     gemm: [
       ...(tiny ? [8, 12] : [64, 128, 256, 512, 1024]).map((size) => gemm({ kind: "gemm", size, transposed: "none" })),
@@ -80,17 +93,43 @@ export function wasmSuite({ tiny }: { readonly tiny: boolean }): Readonly<Record
         ceiling: { name: "its GEMMs alone", of: () => [{ kind: "mlp-gemms", ...mlp }] },
       },
     ],
-    "fp-rnn": [{ name: `FP-RNN train step B${fpRnn.batch} T${fpRnn.time} d${fpRnn.dModel}`, unit: "ms", work: fpRnn }],
+    "fp-rnn": [fpRnnStep],
     dispatch: [{ name: "dispatch of a tiny program", unit: "us", work: { kind: "tiny" } }],
     while: [{ name: `while of ${steps}, per iteration`, unit: "us", work: { kind: "while", steps }, steps }],
     compile: [
       { name: "compile FP-RNN train step, cold", unit: "ms", samples: (n) => compileSamples(fpRnn, n, "cold") },
       { name: "compile FP-RNN train step, second", unit: "ms", samples: (n) => compileSamples(fpRnn, n, "second") },
     ],
+    ...(relaxed ? { relaxed: [inRelaxedSimd(gemm(large))] } : {}),
+    threads: [gemm(large), fpRnnStep].map(onTwoThreads),
   };
 }
 
-function gemm(work: WorkOf<"gemm" | "batched-gemm">): Entry {
+/** Only against itself: the peers are measured in base SIMD. */
+function inRelaxedSimd(race: Race): Race {
+  const { work } = race;
+  const ceiling =
+    work.kind === "gemm"
+      ? {
+          name: "fused mul+add in registers",
+          of: ({ fusedMulAdd }: Ceilings) => [fusedMulAdd(flopsOf(work))],
+        }
+      : race.ceiling;
+  return { ...race, name: `${race.name}, relaxed SIMD`, on: "relaxed SIMD", against: [], ...(ceiling && { ceiling }) };
+}
+
+/** Against one thread. How much of two cores the process had shows whether the ratio means anything. */
+function onTwoThreads(race: Race): Race {
+  return {
+    ...race,
+    name: `${race.name}, 2 threads`,
+    on: "2 threads",
+    against: ["1 thread"],
+    ceiling: { name: "its CPU time / 2", threads: 2 },
+  };
+}
+
+function gemm(work: WorkOf<"gemm" | "batched-gemm">): Race {
   const name = nameOf(work);
   if (work.kind === "gemm" && work.transposed !== "none") {
     const plain = { ...work, transposed: "none" } as const;

@@ -1,13 +1,14 @@
 /** Suites: lists of rows, and how a row is measured. */
 import Benchmark from "benchmark";
 import type { Ceilings } from "./ceilings.ts";
+import type { OurDevices, Setting } from "./devices.ts";
 import type { Framework, Task } from "./framework.ts";
-import { interleave, type MeasureOptions, median } from "./measure.ts";
+import { interleave, type MeasureOptions, median, type Sample } from "./measure.ts";
 import type { Row } from "./report.ts";
 import { flopsOf, type Work } from "./work.ts";
 
 export interface Contestants {
-  readonly ours: Framework;
+  readonly ours: OurDevices;
   readonly peers: readonly Framework[];
   readonly ceilings: Ceilings;
 }
@@ -17,11 +18,22 @@ export interface Race {
   readonly name: string;
   readonly unit: Row["unit"];
   readonly work: Work;
+  /** Where ours runs; default on one thread with base SIMD. With several threads the clock is the one on the wall. */
+  readonly on?: Setting;
+  /** Where else ours runs, to race against that in the place of other frameworks; nothing if empty. */
+  readonly against?: readonly Setting[];
   /** The time reported is of one of so many steps. */
   readonly steps?: number;
-  /** The slowest of these tasks is the least time the work can take; a work is one of our own programs. */
-  readonly ceiling?: { readonly name: string; readonly of: (ceilings: Ceilings) => readonly (Task | Work)[] };
+  readonly ceiling?: Ceiling;
 }
+
+/** The slowest of some tasks is the least time the work can take; or its own CPU time is, divided among its threads. */
+type Ceiling = { readonly name: string } & (
+  { readonly of: (ceilings: Ceilings) => readonly Limit[] } | { readonly threads: number }
+);
+
+/** A task, or one of our own programs. */
+type Limit = Task | Work;
 
 /** Something that only we are measured at, by other means: samples in the unit. */
 export interface Own {
@@ -53,6 +65,9 @@ async function race(
   { ours, peers, ceilings }: Contestants,
   options: MeasureOptions,
 ): Promise<MeasuredRow> {
+  const { on = "1 thread", against } = entry;
+  // Processor time adds up over threads.
+  const clock = on === "2 threads" ? "wall" : options.clock;
   const disposables: Task[] = [];
   try {
     const prepare = async (framework: Framework, work: Work): Promise<Task | undefined> => {
@@ -60,42 +75,54 @@ async function race(
       if (task !== undefined) disposables.push(task);
       return task;
     };
-    const mine = await prepare(ours, entry.work);
-    if (mine === undefined) throw new Error(`${ours.name} does not offer ${entry.name}`);
+    const framework = await ours.on(on);
+    const prepareOurs = async (work: Work): Promise<Task> => {
+      const task = await prepare(framework, work);
+      if (task === undefined) throw new Error(`we do not offer ${work.kind}, for ${entry.name}`);
+      return task;
+    };
+    const mine = await prepareOurs(entry.work);
     const rivals: { name: string; task: Task }[] = [];
-    for (const peer of peers) {
+    for (const peer of against === undefined ? peers : await Promise.all(against.map(ours.on))) {
       const task = await prepare(peer, entry.work);
       if (task === undefined) continue;
       await requireSameResult(entry.name, peer.name, mine, task);
       rivals.push({ name: peer.name, task });
     }
     const limits: Task[] = [];
-    for (const limit of entry.ceiling?.of(ceilings) ?? []) {
-      const task = "kind" in limit ? await prepare(ours, limit) : limit;
-      if (task !== undefined) limits.push(task);
-    }
-    const samples = await interleave([mine, ...rivals.map(({ task }) => task), ...limits], options);
-    const [own = [], ...others] = samples;
-    const rivalSamples = rivals.map(({ name }, i) => ({ name, samples: others[i] ?? [] }));
-    const best = rivalSamples.reduce<(typeof rivalSamples)[number] | undefined>(
-      (best, rival) => (best === undefined || median(rival.samples) < median(best.samples) ? rival : best),
+    for (const limit of limitsOf(entry, ceilings)) limits.push("kind" in limit ? await prepareOurs(limit) : limit);
+    const samples = await interleave([mine, ...rivals.map(({ task }) => task), ...limits], { ...options, clock });
+    const times = samples.map((of) => of.map((sample) => sample[clock]));
+    const [own = [], ...others] = times;
+    const rivalTimes = rivals.map(({ name }, i) => ({ name, times: others[i] ?? [] }));
+    const best = rivalTimes.reduce<(typeof rivalTimes)[number] | undefined>(
+      (best, rival) => (best === undefined || median(rival.times) < median(best.times) ? rival : best),
       undefined,
     );
     const show = shower(entry);
-    const least = Math.max(...others.slice(rivals.length).map(median));
+    const least = leastTime(entry, others.slice(rivals.length).map(median), samples[0] ?? []);
     return {
       work: entry.name,
       unit: entry.unit,
       ours: show(median(own)),
-      peers: Object.fromEntries(rivalSamples.map(({ name, samples }) => [name, show(median(samples))])),
-      ratio: best === undefined ? null : median(best.samples) / median(own),
+      peers: Object.fromEntries(rivalTimes.map(({ name, times }) => [name, show(median(times))])),
+      ratio: best === undefined ? null : median(best.times) / median(own),
       ceiling: entry.ceiling === undefined ? null : { name: entry.ceiling.name, value: show(least) },
       fraction: entry.ceiling === undefined ? null : least / median(own),
-      verdict: best === undefined ? "" : verdict(own, best.samples),
+      verdict: best === undefined ? "" : verdict(own, best.times),
     };
   } finally {
     for (const task of disposables) task.dispose?.();
   }
+}
+
+function limitsOf({ ceiling }: Race, ceilings: Ceilings): readonly Limit[] {
+  return ceiling !== undefined && "of" in ceiling ? ceiling.of(ceilings) : [];
+}
+
+function leastTime({ ceiling }: Race, limits: readonly number[], own: readonly Sample[]): number {
+  if (ceiling !== undefined && "threads" in ceiling) return median(own.map(({ cpu }) => cpu)) / ceiling.threads;
+  return Math.max(...limits);
 }
 
 /** From milliseconds a run to the row's unit. */

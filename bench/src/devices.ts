@@ -1,0 +1,37 @@
+/** The ways in which our own programs are run. */
+import type { Device } from "@banach/autograd";
+import { wasm, type WasmOptions } from "@banach/backend-wasm";
+import { banach } from "./banach.ts";
+import type { Framework } from "./framework.ts";
+import { withRelaxedSimd } from "./relaxed.ts";
+
+/** Base SIMD on one thread or two, or relaxed SIMD on one. */
+export type Setting = "1 thread" | "2 threads" | "relaxed SIMD";
+
+const options: Readonly<Record<Setting, WasmOptions>> = {
+  "1 thread": { threads: 1 },
+  "2 threads": { threads: 2 },
+  "relaxed SIMD": { threads: 1, relaxed: true },
+};
+
+export interface OurDevices extends AsyncDisposable {
+  /** Opened when first asked for. The framework's name is the setting. */
+  readonly on: (setting: Setting) => Promise<Framework>;
+}
+
+export function ourDevices(): OurDevices {
+  const opened = new Map<Setting, Promise<Device>>();
+  return {
+    on: async (setting) => {
+      const { relaxed = false } = options[setting];
+      const allowed = relaxed ? withRelaxedSimd : <T>(work: () => Promise<T>): Promise<T> => work();
+      const opening = opened.get(setting) ?? allowed(() => wasm(options[setting]));
+      opened.set(setting, opening);
+      const framework = banach(await opening, setting);
+      return { ...framework, prepare: (work) => allowed(() => framework.prepare(work)) };
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const opening of opened.values()) await (await opening)[Symbol.asyncDispose]();
+    },
+  };
+}
