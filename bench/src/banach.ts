@@ -16,6 +16,7 @@ import {
   whileLoop,
 } from "@banach/autograd";
 import { fpRnn, householder, selectiveScan, sequential, throughTime } from "@banach/fprnn";
+import { a5Task } from "./a5.ts";
 import type { Framework, Task } from "./framework.ts";
 import { type Input, inputsOf, type Work, type WorkOf } from "./work.ts";
 
@@ -29,6 +30,7 @@ export function banach(device: Device, name: string): Framework {
     name,
     version: "",
     prepare: async (work) => {
+      if (work.kind === "a5") return a5Task(device, work);
       if (work.kind === "fp-rnn") return fpRnnTask(device, work);
       const inputs = inputsOf(work).map((input) => device.put(host(input)));
       const f = jit(programOf(work), { device, label: work.kind });
@@ -53,7 +55,7 @@ function dispose(results: DeviceArray | readonly DeviceArray[]): void {
   else for (const result of results) result.dispose();
 }
 
-function programOf(work: Exclude<Work, WorkOf<"fp-rnn">>): Program {
+function programOf(work: Exclude<Work, WorkOf<"fp-rnn" | "a5">>): Program {
   switch (work.kind) {
     case "gemm": {
       const contracting = [[work.transposed === "left" ? 0 : 1], [work.transposed === "right" ? 1 : 0]] as const;

@@ -93,7 +93,7 @@ async function run(): Promise<void> {
   const rows: MeasuredRow[] = [];
   for (const entry of entries) {
     if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${entry.name} …`);
-    rows.push(await measureEntry(entry, contestants, measuring));
+    rows.push(...(await measureEntry(entry, contestants, measuring)));
   }
   if (process.stderr.isTTY) process.stderr.write("\r\u001B[K");
 

@@ -4,7 +4,7 @@ import type { Clock } from "./measure.ts";
 
 export interface Row {
   readonly work: string;
-  readonly unit: "GFLOP/s" | "ms" | "us";
+  readonly unit: "GFLOP/s" | "ms" | "us" | "iterations";
   /** Medians, in the unit. */
   readonly ours: number;
   readonly peers: Readonly<Record<string, number>>;

@@ -1,4 +1,5 @@
 /** The suite of the WASM backend: one thread and base SIMD, where a row does not say otherwise. */
+import { a5Iterations } from "./a5.ts";
 import type { Ceilings } from "./ceilings.ts";
 import { compileSamples } from "./compile.ts";
 import type { Entry, Race } from "./suite.ts";
@@ -31,6 +32,13 @@ export function wasmSuite({ tiny, relaxed }: WasmSuiteOptions): Readonly<Record<
     unit: "ms",
     work: fpRnn,
   } as const;
+  const a5 = a5Step(
+    tiny
+      ? { kind: "a5", batch: 2, length: 3, dModel: 8, before: { batch: 2, steps: 2 } }
+      : { kind: "a5", batch: 512, length: 16, dModel: 64, before: { batch: 32, steps: 1000 } },
+    // Its products for 16 positions; the step has 17, with the beginning of the word.
+    { flops: tiny ? 1e5 : 2.74e9, size: middle },
+  );
   return {
     gemm: [
       ...(tiny ? [8, 12] : [64, 128, 256, 512, 1024]).map((size) => gemm({ kind: "gemm", size, transposed: "none" })),
@@ -94,14 +102,29 @@ export function wasmSuite({ tiny, relaxed }: WasmSuiteOptions): Readonly<Record<
       },
     ],
     "fp-rnn": [fpRnnStep],
+    a5: [{ ...a5, readings: [{ name: `${a5.name}, solver`, unit: "iterations", of: a5Iterations }] }],
     dispatch: [{ name: "dispatch of a tiny program", unit: "us", work: { kind: "tiny" } }],
     while: [{ name: `while of ${steps}, per iteration`, unit: "us", work: { kind: "while", steps }, steps }],
     compile: [
       { name: "compile FP-RNN train step, cold", unit: "ms", samples: (n) => compileSamples(fpRnn, n, "cold") },
       { name: "compile FP-RNN train step, second", unit: "ms", samples: (n) => compileSamples(fpRnn, n, "second") },
     ],
-    ...(relaxed ? { relaxed: [inRelaxedSimd(gemm(large))] } : {}),
-    threads: [gemm(large), fpRnnStep].map(onTwoThreads),
+    ...(relaxed ? { relaxed: [inRelaxedSimd(gemm(large)), inRelaxedSimd(a5)] } : {}),
+    threads: [gemm(large), fpRnnStep, a5].map(onTwoThreads),
+  };
+}
+
+/** Its ceiling is the time that a product takes for as many operations. */
+function a5Step(work: WorkOf<"a5">, { flops, size }: { readonly flops: number; readonly size: number }): Race {
+  const product = { kind: "gemm", size, transposed: "none" } as const;
+  return {
+    name: `A5 train step B${work.batch} T${work.length}`,
+    unit: "ms",
+    work,
+    ceiling: {
+      name: `${flops / 1e9} GFLOP at the rate of GEMM ${size}`,
+      of: () => [{ work: product, times: flops / flopsOf(product) }],
+    },
   };
 }
 

@@ -25,6 +25,8 @@ export interface Race {
   /** The time reported is of one of so many steps. */
   readonly steps?: number;
   readonly ceiling?: Ceiling;
+  /** Figures in the result of ours, each reported as a row of its own. */
+  readonly readings?: readonly Reading[];
 }
 
 /** The slowest of some tasks is the least time the work can take; or its own CPU time is, divided among its threads. */
@@ -32,8 +34,14 @@ type Ceiling = { readonly name: string } & (
   { readonly of: (ceilings: Ceilings) => readonly Limit[] } | { readonly threads: number }
 );
 
-/** A task, or one of our own programs. */
-type Limit = Task | Work;
+/** A task, one of our own programs, or one of them so many times. */
+type Limit = Task | Work | { readonly work: Work; readonly times: number };
+
+export interface Reading {
+  readonly name: string;
+  readonly unit: Row["unit"];
+  readonly of: (result: ArrayLike<number>) => number;
+}
 
 /** Something that only we are measured at, by other means: samples in the unit. */
 export interface Own {
@@ -50,22 +58,23 @@ export interface MeasuredRow extends Row {
 
 const noRow = { peers: {}, ratio: null, ceiling: null, fraction: null, verdict: "" };
 
+/** The row of an entry, and those of its readings. */
 export async function measureEntry(
   entry: Entry,
   contestants: Contestants,
   options: MeasureOptions,
-): Promise<MeasuredRow> {
+): Promise<readonly MeasuredRow[]> {
   if (!("samples" in entry)) return race(entry, contestants, options);
   const samples = await entry.samples(Math.min(5, options.samples));
-  return { work: entry.name, unit: entry.unit, ours: median(samples), ...noRow };
+  return [{ work: entry.name, unit: entry.unit, ours: median(samples), ...noRow }];
 }
 
 async function race(
   entry: Race,
   { ours, peers, ceilings }: Contestants,
   options: MeasureOptions,
-): Promise<MeasuredRow> {
-  const { on = "1 thread", against } = entry;
+): Promise<readonly MeasuredRow[]> {
+  const { on = "1 thread", against, readings = [] } = entry;
   // Processor time adds up over threads.
   const clock = on === "2 threads" ? "wall" : options.clock;
   const disposables: Task[] = [];
@@ -89,9 +98,10 @@ async function race(
       await requireSameResult(entry.name, peer.name, mine, task);
       rivals.push({ name: peer.name, task });
     }
-    const limits: Task[] = [];
-    for (const limit of limitsOf(entry, ceilings)) limits.push("kind" in limit ? await prepareOurs(limit) : limit);
-    const samples = await interleave([mine, ...rivals.map(({ task }) => task), ...limits], { ...options, clock });
+    const limits: { task: Task; scale: number }[] = [];
+    for (const limit of limitsOf(entry, ceilings)) limits.push(await taskOf(limit, prepareOurs));
+    const contestants = [mine, ...[...rivals, ...limits].map(({ task }) => task)];
+    const samples = await interleave(contestants, { ...options, clock });
     const times = samples.map((of) => of.map((sample) => sample[clock]));
     const [own = [], ...others] = times;
     const rivalTimes = rivals.map(({ name }, i) => ({ name, times: others[i] ?? [] }));
@@ -100,17 +110,22 @@ async function race(
       undefined,
     );
     const show = shower(entry);
-    const least = leastTime(entry, others.slice(rivals.length).map(median), samples[0] ?? []);
-    return {
-      work: entry.name,
-      unit: entry.unit,
-      ours: show(median(own)),
-      peers: Object.fromEntries(rivalTimes.map(({ name, times }) => [name, show(median(times))])),
-      ratio: best === undefined ? null : median(best.times) / median(own),
-      ceiling: entry.ceiling === undefined ? null : { name: entry.ceiling.name, value: show(least) },
-      fraction: entry.ceiling === undefined ? null : least / median(own),
-      verdict: best === undefined ? "" : verdict(own, best.times),
-    };
+    const limitTimes = limits.map(({ scale }, i) => scale * median(others[rivals.length + i] ?? []));
+    const least = leastTime(entry, limitTimes, samples[0] ?? []);
+    const result = readings.length > 0 ? ((await mine.result?.()) ?? []) : [];
+    return [
+      {
+        work: entry.name,
+        unit: entry.unit,
+        ours: show(median(own)),
+        peers: Object.fromEntries(rivalTimes.map(({ name, times }) => [name, show(median(times))])),
+        ratio: best === undefined ? null : median(best.times) / median(own),
+        ceiling: entry.ceiling === undefined ? null : { name: entry.ceiling.name, value: show(least) },
+        fraction: entry.ceiling === undefined ? null : least / median(own),
+        verdict: best === undefined ? "" : verdict(own, best.times),
+      },
+      ...readings.map(({ name, unit, of }) => ({ work: name, unit, ours: of(result), ...noRow })),
+    ];
   } finally {
     for (const task of disposables) task.dispose?.();
   }
@@ -118,6 +133,19 @@ async function race(
 
 function limitsOf({ ceiling }: Race, ceilings: Ceilings): readonly Limit[] {
   return ceiling !== undefined && "of" in ceiling ? ceiling.of(ceilings) : [];
+}
+
+/** The task of a limit, and by how much its time has to be multiplied. */
+async function taskOf(limit: Limit, prepare: (work: Work) => Promise<Task>): Promise<{ task: Task; scale: number }> {
+  if ("run" in limit) return { task: limit, scale: 1 };
+  if ("kind" in limit) return { task: await prepare(limit), scale: 1 };
+  const task = await prepare(limit.work);
+  // As long as the work itself, so that both are interrupted as often.
+  const runs = Math.max(1, Math.round(limit.times));
+  const run = async (): Promise<void> => {
+    for (let i = 0; i < runs; i++) await task.run();
+  };
+  return { task: { run }, scale: limit.times / runs };
 }
 
 function leastTime({ ceiling }: Race, limits: readonly number[], own: readonly Sample[]): number {
@@ -137,6 +165,8 @@ function shower({ unit, work, steps = 1 }: Race): (milliseconds: number) => numb
       const flops = flopsOf(work);
       return (ms) => flops / 1e6 / ms;
     }
+    case "iterations":
+      throw new Error("a race has no unit of iterations");
   }
 }
 

@@ -16,6 +16,15 @@ interface Mlp {
   readonly sizes: readonly number[];
 }
 
+interface A5 {
+  readonly batch: number;
+  /** Elements in a word. */
+  readonly length: number;
+  readonly dModel: number;
+  /** Of the training before the step that is measured: its batch, and how many steps it may take. */
+  readonly before: { readonly batch: number; readonly steps: number };
+}
+
 export type Work =
   /** A [size,size] times B [size,size], or A^T B ("left"), or A B^T ("right"). */
   | { readonly kind: "gemm"; readonly size: number; readonly transposed: "none" | "left" | "right" }
@@ -38,6 +47,8 @@ export type Work =
   | ({ readonly kind: "mlp-gemms" } & Mlp)
   /** Forward, gradient and AdamW of one FP-RNN layer, Householder rank 2, sequential and through time. */
   | { readonly kind: "fp-rnn"; readonly batch: number; readonly time: number; readonly dModel: number }
+  /** The train step of `banach start`, for words of one length. */
+  | ({ readonly kind: "a5" } & A5)
   /** 2 x + 1 on [8,8]: nothing but the call. */
   | { readonly kind: "tiny" }
   /** 0.9 x + 0.1 on [8,8], `steps` times, in a loop with a predicate. */
@@ -114,6 +125,9 @@ export function inputsOf(work: Work): readonly Input[] {
     }
     case "fp-rnn":
       return [draw([work.batch, work.time, work.dModel])];
+    case "a5":
+      // Words of the task, which only its own step reads.
+      return [];
     case "tiny":
     case "while":
       return [draw([8, 8])];

@@ -17,7 +17,7 @@ describe("npm run bench -- --suite wasm", () => {
     expect(report.machine.cores).toBeGreaterThan(0);
     expect(Object.keys(report.machine.versions)).toEqual(["jax-js", "tfjs", "onnxruntime-web"]);
     for (const load of [report.machine.loadBefore, report.machine.loadAfter]) expect(load).toHaveLength(3);
-    expect(report.rows).toHaveLength(20);
+    expect(report.rows).toHaveLength(24);
     for (const row of report.rows) {
       expect(Object.keys(row)).toEqual(["work", "unit", "ours", "peers", "ratio", "ceiling", "fraction"]);
       expect(row.ours, row.work).toBeGreaterThan(0);
@@ -35,10 +35,11 @@ describe("npm run bench -- --suite wasm", () => {
         expect(row.fraction, row.work).toBeCloseTo(share, 6);
       }
     }
-    // The selective scan, the FP-RNN, the loop, the two compilations and relaxed SIMD.
-    expect(report.rows.filter(({ ratio }) => ratio === null)).toHaveLength(6);
+    // The selective scan, the FP-RNN, the A5 step and its iterations, the loop, the two compilations and relaxed SIMD.
+    expect(report.rows.filter(({ ratio }) => ratio === null)).toHaveLength(9);
+    expect(report.rows.filter(({ unit }) => unit === "iterations").map(({ ours }) => ours >= 1)).toEqual([true]);
     const threads = report.rows.filter(({ work }) => work.endsWith("2 threads"));
-    expect(threads.map(({ peers }) => Object.keys(peers))).toEqual([["1 thread"], ["1 thread"]]);
+    expect(threads.map(({ peers }) => Object.keys(peers))).toEqual([["1 thread"], ["1 thread"], ["1 thread"]]);
   });
 
   test("refuses what it does not know, with the usage", { timeout: 60_000 }, async () => {

@@ -34,6 +34,7 @@ function programOf(work: Work): Program | undefined {
     case "plain-sum":
     case "mlp-gemms":
     case "fp-rnn":
+    case "a5":
     case "while":
       return undefined;
   }

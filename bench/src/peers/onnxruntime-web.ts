@@ -37,6 +37,7 @@ function nodesOf(work: Work): readonly OnnxNode[] | undefined {
     case "mlp":
     case "mlp-gemms":
     case "fp-rnn":
+    case "a5":
     case "while":
       return undefined;
   }
