@@ -1,5 +1,12 @@
 /** One WebAssembly module per program: a function per kernel, and one that runs them all, loops included. */
-import { type ForLoop, isKernel, type Kernel, planMemory, type Program, type Step } from "@banach/autograd/backend";
+import {
+  type ForLoop,
+  isKernel,
+  type Kernel,
+  type MemoryPlan,
+  type Program,
+  type Step,
+} from "@banach/autograd/backend";
 import { laneMath } from "../math/index.ts";
 import { alone, type Team, Threads, type ThreadsOptions } from "../threads/index.ts";
 import { i32, maxPages, ModuleBuilder } from "../wasm/index.ts";
@@ -14,8 +21,6 @@ import { type KernelCall, RunWriter } from "./run.ts";
 import { scatterBody } from "./scatter.ts";
 
 export { defaultGrain, type Grain } from "./cost.ts";
-
-const ALIGNMENT = 16;
 
 /** Bytes that a module takes from the memory it imports, besides the buffers that its table names. */
 export interface EmittedModule {
@@ -37,12 +42,12 @@ export interface ModuleOptions {
 }
 
 /** Writes the module of a program. It imports `env.memory` and exports `run(table, thread)`. */
-export function emitModule(program: Program, options: ModuleOptions): EmittedModule {
+export function emitModule(program: Program, plan: MemoryPlan, options: ModuleOptions): EmittedModule {
   const { relaxed } = options;
   const module = new ModuleBuilder({ name: options.name });
   const limits = options.threads === null ? { min: 0 } : { min: 0, max: maxPages, shared: true };
   module.importMemory("env", "memory", limits);
-  const layout = new Layout(module, program, planMemory(program, ALIGNMENT));
+  const layout = new Layout(module, program, plan);
   const grain = options.threads?.grain ?? defaultGrain;
   const worthWaking = program.steps.reduce((sum, step) => sum + timeOf(step), 0) >= grain.program;
   const threads = options.threads !== null && worthWaking ? new Threads(module, options.threads) : null;

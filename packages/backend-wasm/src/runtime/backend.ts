@@ -14,7 +14,10 @@ import {
   type Graph,
   lower,
   nestedGraphs,
+  type MemoryPlan,
   OutOfMemoryError,
+  planMemory,
+  type Program,
   ShapeError,
   sizeOf,
   type TensorType,
@@ -44,6 +47,9 @@ export interface WasmOptions {
   /** Work from which it is shared among threads, in nanoseconds; 0 shares whatever can be. For tests and measurements. */
   readonly grain?: Grain;
 }
+
+/** Of temporaries, in bytes: that of vectors. */
+const ALIGNMENT = 16;
 
 const DTYPES: ReadonlySet<DType> = new Set<DType>(["float32", "int32", "uint32", "bool"]);
 
@@ -75,7 +81,10 @@ export async function wasmBackend(options: WasmOptions = {}): Promise<Backend> {
       requireNotAborted(signal);
       verify(graph);
       requireDTypes(graph, label);
-      const emitted = emitModule(lower(graph), { relaxed, name: label, threads });
+      const program = lower(graph);
+      const plan = planMemory(program, ALIGNMENT);
+      requireAddresses(program, plan, label, space.stats.liveBytes);
+      const emitted = emitModule(program, plan, { relaxed, name: label, threads });
       const module = await api.compile(emitted.bytes);
       requireNotAborted(signal);
       const { exports } = await api.instantiate(module, { env: { memory: heap.memory } });
@@ -175,6 +184,19 @@ function requireDTypes(graph: Graph, label: string): void {
     });
   };
   visit(graph);
+}
+
+/** What a single run needs has to have addresses, or the program cannot even be written. */
+function requireAddresses({ inputs, outputs }: Program, plan: MemoryPlan, label: string, live: number): void {
+  const limit = maxPages * pageBytes;
+  const bytesOf = ({ dtype, size }: Program["inputs"][number]): number => byteLengthOf({ dtype, shape: [size] });
+  const buffers = [...inputs, ...outputs].reduce((sum, buffer) => sum + bytesOf(buffer), 0);
+  const requested = buffers + plan.bytes + plan.local.bytes;
+  if (requested <= limit) return;
+  throw new OutOfMemoryError(
+    `${label}: a run needs more than any memory has, ${plan.bytes} bytes of it for temporaries; use a smaller batch`,
+    { requested, limit, live },
+  );
 }
 
 function requireNotAborted(signal: CancelSignal | undefined): void {

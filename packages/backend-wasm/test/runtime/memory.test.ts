@@ -139,3 +139,13 @@ describe.each([1, 2])("memory of wasm with %i threads", (threads) => {
     expect(heap.memory.buffer.byteLength).toBeLessThan(1.25 * device.memory().peakBytes);
   });
 });
+
+it("a program that no memory has room for is refused when it is compiled", async () => {
+  await using backend = await wasmBackend({ threads: 1 });
+  const error = await failure(() => compile(backend, rows, 40_000));
+  expect(error.requested).toBeGreaterThan(2 ** 32);
+  expect(error.limit).toBe(2 ** 32);
+  expect(error.message).toMatch(/rows: a run needs more than any memory has/);
+  using executable = await compile(backend, rows, 8);
+  expect(executable.temporaryBytes).toBeGreaterThan(0);
+});
