@@ -102,12 +102,15 @@ export function planOf(c: Contraction, { vectors, epilogueCost }: PlanContext): 
   return tilePlan(c, packingOf(c), !vectors || epilogueCost > maxInlineCost);
 }
 
+/** Columns for which each element of the left operand is used, from which copying it first costs less than it saves. */
+const packedLeftColumns = 96;
+
 /** Packing pays where what is copied is used often and does not fit the first-level cache, or cannot be read in place. */
 export function packingOf(c: Contraction): TilePlan["pack"] {
   const inPlace = c.k === 0 || (isRegular(c.right) && (singleStride(c.right.free) === elementBytes || c.n === 1));
   const large = (c.m + c.n) * c.k * elementBytes > firstLevelBytes;
   return {
-    left: c.k > 0 && (!isRegular(c.left) || (large && c.n > 32 && c.m > 8)),
+    left: c.k > 0 && (!isRegular(c.left) || (large && c.n > packedLeftColumns && c.m > 8)),
     right: !inPlace || (large && c.m > 32 && c.n > 8),
   };
 }
