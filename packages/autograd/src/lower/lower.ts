@@ -4,6 +4,7 @@ import type { PrimitiveName } from "../ir/primitives.ts";
 import { sizeOf, type TensorType } from "../ir/tensor-type.ts";
 import { wholeOf } from "./access.ts";
 import { Block, BufferPool, type Value } from "./block.ts";
+import { chainRows } from "./chains.ts";
 import type { ProgramBuffer } from "./expression.ts";
 import { fuse } from "./fuse.ts";
 import type { Program } from "./program.ts";
@@ -109,5 +110,5 @@ export function lower(graph: Graph): Program {
   });
   const { temporaries } = block.pool;
   const program = { inputs, outputs, inputTypes, outputTypes, temporaries, steps: block.steps };
-  return turnOperands(blockRows(fuse(program)));
+  return turnOperands(chainRows(blockRows(fuse(program))));
 }
