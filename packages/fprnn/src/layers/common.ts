@@ -1,5 +1,5 @@
-/** What the fixed-point layers share: sizes, and the checks of their options and inputs. */
-import { ArgumentError, formatType, ShapeError, type Tracer } from "@banach/autograd";
+/** What the layers share: sizes, the checks of their options and inputs, and the short convolution. */
+import { ArgumentError, formatType, nn, ShapeError, type Tracer, zeros } from "@banach/autograd";
 import type { MixerArgument } from "../mixers/mixer.ts";
 import { requireOneOf, requirePositive } from "../options.ts";
 
@@ -34,6 +34,17 @@ export function requireLayerOptions(layer: string, argument: MixerArgument, eps:
   requirePositive(`${layer}: eps`, eps);
 }
 
+/** Throws ShapeError unless there are parameters of short convolutions exactly if the layer has them. */
+export function requireConvParams(layer: string, params: { readonly conv1d?: unknown }, wanted: boolean): void {
+  const given = params.conv1d !== undefined;
+  if (given === wanted) return;
+  throw new ShapeError(
+    wanted
+      ? `${layer}: params.conv1d is missing; pass shortConv: false for a layer without a short convolution`
+      : `${layer}: params.conv1d is given, but the layer has no short convolution; pass shortConv: true`,
+  );
+}
+
 /** Throws ShapeError unless a state carries the inputs of convolutions exactly if the layer has convolutions. */
 export function requireConvState(layer: string, given: boolean, wanted: boolean): void {
   if (given === wanted) return;
@@ -42,6 +53,18 @@ export function requireConvState(layer: string, given: boolean, wanted: boolean)
       ? `${layer}: state.conv is missing; the layer has short convolutions, so pass on the whole state that apply returned`
       : `${layer}: state.conv is given, but the layer has no short convolutions`,
   );
+}
+
+/** silu of a short convolution of x, and the inputs to carry on with; without parameters, x itself. */
+export function shortConvolution(
+  params: nn.CausalConvParams<Tracer> | undefined,
+  x: Tracer,
+  before: Tracer | undefined,
+): { readonly x: Tracer; readonly conv?: Tracer } {
+  if (params === undefined) return { x };
+  const carried = before ?? zeros([x.dim(0), CONV_KERNEL - 1, x.dim(2)], x.dtype);
+  const { y, state } = nn.causalConv.apply(params, x, carried);
+  return { x: nn.silu(y), conv: state };
 }
 
 /** [batch, time, n] to [time, batch, n]. */

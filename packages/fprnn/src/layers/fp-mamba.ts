@@ -5,10 +5,13 @@ import type { Mixer, MixerArgument, MixerParams } from "../mixers/mixer.ts";
 import { requirePositiveInteger, requireTensor } from "../options.ts";
 import type { CausalProblem } from "../problem.ts";
 import type { Tolerances } from "../solvers/index.ts";
-import { CONV_KERNEL, requireChannels, requireConvState, requireInput, requireLayerOptions } from "./common.ts";
+import type { SolveStats } from "../stats.ts";
+import { requireChannels, requireConvParams, requireInput, requireLayerOptions, shortConvolution } from "./common.ts";
 import { type FpMambaParams, type FpMambaShape, type FpMambaState, initFpMamba } from "./fp-mamba-params.ts";
 import { fpMambaProblem, type FpMambaTheta } from "./fp-mamba-problem.ts";
 import type { Layer, LayerResult } from "./layer.ts";
+import { requireMambaState } from "./mamba-params.ts";
+import { selectSteps } from "./selective-scan.ts";
 
 interface FpMambaShapeOptions<M extends Mixer> {
   /** Channels of the layer's input and output. */
@@ -57,7 +60,8 @@ export interface FpMambaParts {
 
 export interface FpMambaLayer<M extends Mixer> extends Layer<
   FpMambaParams<Tracer, MixerParams<M>>,
-  FpMambaState<Tracer>
+  FpMambaState<Tracer>,
+  SolveStats
 > {
   /** The same up to the solve, and from it on, as separate pieces. */
   parts(params: FpMambaParams<Tracer, MixerParams<M>>, x: Tracer, state?: FpMambaState<Tracer>): FpMambaParts;
@@ -90,11 +94,12 @@ export function fpMamba<M extends Mixer>(options: FpMambaOptions<M>): FpMambaLay
 
   const parts: FpMambaLayer<M>["parts"] = (params, input, state) => {
     requireInput("fpMamba", input, dModel);
+    requireConvParams("fpMamba", params, shortConv);
     if (state !== undefined) requireState(state, input, shape);
     const projected = nn.linear.apply(params.in_proj, input);
     const z = projected.sliceAxis(-1, channels, 2 * channels);
-    const { x, conv } = convolve(params.conv1d, projected.sliceAxis(-1, 0, channels), state?.conv);
-    const { dt, bc } = stepsOf(params, x, dState);
+    const { x, conv } = shortConvolution(params.conv1d, projected.sliceAxis(-1, 0, channels), state?.conv);
+    const { dt, bc } = selectSteps(params, x, dState);
     const bound = mixer.bind(params.mixer, x, argument);
     const fromY = nn.weightNormLinear.weight(params.bc_y_proj);
     const initial = state ?? { y: zeros([x.dim(0), channels], x.dtype) };
@@ -131,7 +136,7 @@ export function fpMamba<M extends Mixer>(options: FpMambaOptions<M>): FpMambaLay
     dModel,
     init: (key, { depth = 1 } = {}) => initFpMamba(key, shape, mixer, depth),
     parts,
-    apply: (params, x, state, tolerances: Partial<Tolerances> = {}): LayerResult<FpMambaState<Tracer>> => {
+    apply: (params, x, state, tolerances: Partial<Tolerances> = {}): LayerResult<FpMambaState<Tracer>, SolveStats> => {
       const { theta, y0, readout } = parts(params, x, state);
       const solved = fixedPoint(problem, y0, theta, { ...choice, ...tolerances });
       return { ...readout(solved.y, solved.state), stats: solved.stats };
@@ -141,40 +146,8 @@ export function fpMamba<M extends Mixer>(options: FpMambaOptions<M>): FpMambaLay
 
 /** Throws ShapeError, naming the part, unless a carried state fits the sequences that go on from it. */
 function requireState(state: FpMambaState<Tracer>, input: Tracer, shape: FpMambaShape): void {
-  const { channels, dState, shortConv, dtype } = shape;
-  const batch = input.dim(0);
-  requireTensor("fpMamba: state.y", state.y, [batch, channels], dtype);
-  requireTensor("fpMamba: state.h", state.h, [batch, dState, channels], dtype);
-  requireConvState("fpMamba", state.conv !== undefined, shortConv);
-  if (state.conv !== undefined) {
-    requireTensor("fpMamba: state.conv", state.conv, [batch, CONV_KERNEL - 1, channels], dtype);
-  }
-}
-
-/** The step sizes dt = softplus(W_dt r + bias) [batch, time, D] and x's part of B and C, [batch, time, 2N]. */
-function stepsOf(
-  params: FpMambaParams<Tracer>,
-  x: Tracer,
-  dState: number,
-): { readonly dt: Tracer; readonly bc: Tracer } {
-  const selected = nn.linear.apply(params.x_proj, x);
-  const rank = selected.dim(-1) - 2 * dState;
-  return {
-    dt: nn.softplus(nn.linear.apply(params.dt_proj, selected.sliceAxis(-1, 0, rank))),
-    bc: selected.sliceAxis(-1, rank, selected.dim(-1)),
-  };
-}
-
-/** silu of the short convolution, and the inputs to carry on with; without one, x itself. */
-function convolve(
-  params: nn.CausalConvParams<Tracer> | undefined,
-  x: Tracer,
-  before: Tracer | undefined,
-): { readonly x: Tracer; readonly conv?: Tracer } {
-  if (params === undefined) return { x };
-  const carried = before ?? zeros([x.dim(0), CONV_KERNEL - 1, x.dim(2)], x.dtype);
-  const { y, state } = nn.causalConv.apply(params, x, carried);
-  return { x: nn.silu(y), conv: state };
+  requireTensor("fpMamba: state.y", state.y, [input.dim(0), shape.channels], shape.dtype);
+  requireMambaState("fpMamba", state, input.dim(0), shape);
 }
 
 /** silu(z_t + W y_{t-1}), [batch, time, D]. */

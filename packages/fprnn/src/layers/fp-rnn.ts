@@ -5,6 +5,7 @@ import type { Mixer, MixerArgument, MixerParams } from "../mixers/mixer.ts";
 import { requireTensor } from "../options.ts";
 import type { CausalProblem } from "../problem.ts";
 import type { Tolerances } from "../solvers/index.ts";
+import type { SolveStats } from "../stats.ts";
 import { CONV_KERNEL, requireChannels, requireConvState, requireInput, requireLayerOptions } from "./common.ts";
 import { type FpRnnConvState, type FpRnnParams, type FpRnnShape, type FpRnnState, initFpRnn } from "./fp-rnn-params.ts";
 import { fpRnnProblem, type FpRnnTheta } from "./fp-rnn-problem.ts";
@@ -46,7 +47,11 @@ export interface FpRnnParts {
   readonly readout: (y: Tracer) => { readonly y: Tracer; readonly state: FpRnnState<Tracer> };
 }
 
-export interface FpRnnLayer<M extends Mixer> extends Layer<FpRnnParams<Tracer, MixerParams<M>>, FpRnnState<Tracer>> {
+export interface FpRnnLayer<M extends Mixer> extends Layer<
+  FpRnnParams<Tracer, MixerParams<M>>,
+  FpRnnState<Tracer>,
+  SolveStats
+> {
   /** The same up to the solve, and from it on, as separate pieces. */
   parts(params: FpRnnParams<Tracer, MixerParams<M>>, x: Tracer, state?: FpRnnState<Tracer>): FpRnnParts;
 }
@@ -108,7 +113,7 @@ export function fpRnn<M extends Mixer>(options: FpRnnOptions<M>): FpRnnLayer<M> 
     dModel,
     init: (key) => initFpRnn(key, shape, mixer),
     parts,
-    apply: (params, x, state, tolerances: Partial<Tolerances> = {}): LayerResult<FpRnnState<Tracer>> => {
+    apply: (params, x, state, tolerances: Partial<Tolerances> = {}): LayerResult<FpRnnState<Tracer>, SolveStats> => {
       const { theta, y0, readout } = parts(params, x, state);
       const { y, stats } = fixedPoint(problem, y0, theta, { ...choice, ...tolerances });
       return { ...readout(y), stats };

@@ -34,6 +34,29 @@ export function selectiveScan({ u, delta, aLog, b, c, d, deltaBias, z }: Selecti
   return z === undefined ? out : out.mul(nn.silu(z));
 }
 
+/** The parameters that steps are selected by; see MambaParams. */
+export interface SelectionParams {
+  readonly x_proj: nn.LinearParams<Tracer>;
+  readonly dt_proj: nn.LinearParams<Tracer>;
+}
+
+/**
+ * What x [batch, time, D] decides about each step: dt = softplus(W_dt r + bias) [batch, time, D], and B and C side by side
+ * [batch, time, 2N], with [r, B, C] = W_x x.
+ */
+export function selectSteps(
+  params: SelectionParams,
+  x: Tracer,
+  dState: number,
+): { readonly dt: Tracer; readonly bc: Tracer } {
+  const selected = nn.linear.apply(params.x_proj, x);
+  const rank = selected.dim(-1) - 2 * dState;
+  return {
+    dt: nn.softplus(nn.linear.apply(params.dt_proj, selected.sliceAxis(-1, 0, rank))),
+    bc: selected.sliceAxis(-1, rank, selected.dim(-1)),
+  };
+}
+
 export interface ScanStatesInputs {
   /** [batch, time, channel]. */
   readonly u: Tracer;

@@ -10,15 +10,14 @@ import {
   type Tensor,
   type Tracer,
 } from "@banach/autograd";
-import type { Layer } from "../layers/layer.ts";
+import type { Layer, LayerStats } from "../layers/layer.ts";
 import type { Tolerances } from "../solvers/index.ts";
-import type { SolveStats } from "../stats.ts";
 
-export interface LanguageModelOptions<P, S> {
+export interface LanguageModelOptions<P, S, Stats extends LayerStats = LayerStats> {
   /** Number of tokens. */
   readonly vocabulary: number;
   readonly dModel: number;
-  readonly layers: readonly Layer<P, S>[];
+  readonly layers: readonly Layer<P, S, Stats>[];
   /** Of the wrapper's own norms; default 1e-5. */
   readonly eps?: number;
   readonly dtype?: random.RandomDType;
@@ -34,16 +33,16 @@ export interface LanguageModelParams<T, P = unknown> {
   readonly norm_f: nn.NormParams<T>;
 }
 
-export interface LanguageModelResult<S> {
+export interface LanguageModelResult<S, Stats extends LayerStats = LayerStats> {
   /** [batch, time, vocabulary]. */
   readonly logits: Tracer;
   /** One per layer. */
   readonly state: readonly S[];
   /** One per layer. */
-  readonly stats: readonly SolveStats[];
+  readonly stats: readonly Stats[];
 }
 
-export interface LanguageModel<P = unknown, S = unknown> {
+export interface LanguageModel<P = unknown, S = unknown, Stats extends LayerStats = LayerStats> {
   readonly vocabulary: number;
   init<K extends Tensor>(key: K): MapTree<LanguageModelParams<Tracer, P>, Tracer, K>;
   /** ids int32[batch, time]; an id outside the vocabulary gives NaN. `state` goes on from an earlier piece. */
@@ -52,14 +51,16 @@ export interface LanguageModel<P = unknown, S = unknown> {
     ids: Tracer,
     state?: readonly S[],
     tolerances?: Partial<Tolerances>,
-  ): LanguageModelResult<S>;
+  ): LanguageModelResult<S, Stats>;
 }
 
 /**
  * h = E[ids]; for each layer h <- h + layer(RMSNorm(h)); logits = RMSNorm(h) E^T. Embeddings are normal with standard
  * deviation 0.02, norms 1; layers are told how many there are (see LayerInit). Throws ArgumentError if a layer's width is not dModel.
  */
-export function languageModel<P, S>(options: LanguageModelOptions<P, S>): LanguageModel<P, S> {
+export function languageModel<P, S, Stats extends LayerStats = LayerStats>(
+  options: LanguageModelOptions<P, S, Stats>,
+): LanguageModel<P, S, Stats> {
   const { vocabulary, dModel, layers, eps = 1e-5, dtype = "float32" } = options;
   layers.forEach((layer, i) => {
     if (layer.dModel !== dModel) {

@@ -3,6 +3,7 @@ import type { Comparison, Fixture, Setting } from "./fixture.ts";
 import { checkFpMamba, fpMambaIsBuilt } from "./fpmamba.ts";
 import { checkFpRnn, fpRnnIsBuilt } from "./fprnn.ts";
 import { checkLm, lmIsBuilt } from "./lm.ts";
+import { checkMamba, mambaIsBuilt } from "./mamba.ts";
 import { checkMixer, type MixerConfig, mixerIsBuilt } from "./mixer.ts";
 import { checkPrimitive, primitiveIsBuilt } from "./primitive.ts";
 
@@ -16,11 +17,9 @@ const KINDS: Readonly<Record<string, Kind>> = {
   mixer: { isBuilt: (fixture) => mixerIsBuilt(fixture["config"] as MixerConfig), check: checkMixer },
   FPMamba: { isBuilt: fpMambaIsBuilt, check: checkFpMamba },
   FPRNN: { isBuilt: fpRnnIsBuilt, check: checkFpRnn },
+  Mamba: { isBuilt: mambaIsBuilt, check: checkMamba },
   LM: { isBuilt: lmIsBuilt, check: checkLm },
 };
-
-/** Kinds of the fixtures' format that nothing here compares yet. */
-const NOT_BUILT: readonly string[] = ["Mamba"];
 
 /** The file's `kind` is none of the format, so it is a mistake and not something to come. */
 export class UnknownKindError extends Error {
@@ -31,9 +30,9 @@ export class UnknownKindError extends Error {
 export async function checkFixture(setting: Setting, fixture: Fixture): Promise<Comparison[] | null> {
   const name = fixture.kind ?? "";
   const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
-  if (kind === undefined && !NOT_BUILT.includes(name)) {
-    const kinds = [...Object.keys(KINDS), ...NOT_BUILT].join(", ");
+  if (kind === undefined) {
+    const kinds = Object.keys(KINDS).join(", ");
     throw new UnknownKindError(`no kind is called ${JSON.stringify(name)}; the kinds are ${kinds}`);
   }
-  return kind?.isBuilt(fixture) === true ? kind.check(setting, fixture) : null;
+  return kind.isBuilt(fixture) ? kind.check(setting, fixture) : null;
 }

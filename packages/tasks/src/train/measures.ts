@@ -37,11 +37,12 @@ export type Measures = Readonly<Record<(typeof NAMES)[number], number>>;
 /**
  * Loss: cross entropy in nats, the mean over the positions that count. tokenAccuracy: the share of these whose largest
  * logit is the target's. sequenceAccuracy: the share of sequences that are right at all of them. iterations: solver
- * iterations per sequence, the mean over sequences and layers; maxIterations the largest. notConverged: the number of
- * sequences with a layer whose solver did not meet its tolerance.
+ * iterations per sequence, the mean over sequences and the layers that have a solver, 0 without any; maxIterations the
+ * largest. notConverged: the number of sequences with a layer whose solver did not meet its tolerance.
  */
 export function measure(output: ModelOutput, batch: TracedBatch): { readonly loss: Tracer; readonly vector: Tracer } {
-  const { logits, stats } = output;
+  const { logits } = output;
+  const stats = output.stats.filter((layer) => layer !== null);
   const { targets, mask } = batch;
   const loss = nn.softmaxCrossEntropy(logits, targets, { mask });
   const right = equal(argmax(logits, -1), targets);

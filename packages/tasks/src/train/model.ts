@@ -1,6 +1,6 @@
 /** What the trainer asks of a model: parameters from a key, and logits with the statistics of the solver from tokens. */
 import type { HostTensor, Tracer } from "@banach/autograd";
-import type { SolveStats } from "@banach/fprnn";
+import type { LayerStats } from "@banach/fprnn";
 
 /** A tree of parameters: host tensors, device arrays or tracers, depending on where it is. */
 export type Params = unknown;
@@ -8,8 +8,8 @@ export type Params = unknown;
 export interface ModelOutput {
   /** float [batch, time, vocabulary]. */
   readonly logits: Tracer;
-  /** One per layer; empty for a model without solvers. */
-  readonly stats: readonly SolveStats[];
+  /** One per layer, null of a layer without a solver; empty for a model without layers. */
+  readonly stats: readonly LayerStats[];
 }
 
 /** A model that labels every position of a sequence. */
