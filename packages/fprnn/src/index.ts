@@ -18,14 +18,17 @@ export {
 } from "./fixed-point.ts";
 export {
   type BoundMixer,
+  type DiagonalPlusMixer,
   householder,
   type HouseholderMixer,
   type HouseholderOptions,
   type HouseholderParams,
+  type LowRank,
   type Mixer,
   type MixerArgument,
   type MixerParams,
   type MixerShape,
+  solveWoodbury,
 } from "./mixers/index.ts";
 export { type Causal, type CausalProblem, causalProblem, type Problem } from "./problem.ts";
 export {

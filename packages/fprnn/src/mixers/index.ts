@@ -1,3 +1,11 @@
 /** Mixers: one file and one line each. */
 export { householder, type HouseholderMixer, type HouseholderOptions, type HouseholderParams } from "./householder.ts";
-export { type BoundMixer, type Mixer, type MixerArgument, type MixerParams, type MixerShape } from "./mixer.ts";
+export {
+  type BoundMixer,
+  type LowRank,
+  type Mixer,
+  type MixerArgument,
+  type MixerParams,
+  type MixerShape,
+} from "./mixer.ts";
+export { type DiagonalPlusMixer, solveWoodbury } from "./woodbury.ts";

@@ -25,6 +25,13 @@ export interface BoundMixer<Weights> {
   readonly weights: Weights;
 }
 
+/** Q = I - U V^T at each position, as pairs of vectors [..., D]: Q x = x - sum_i u_i (v_i . x). */
+export interface LowRank {
+  readonly u: readonly Tracer[];
+  /** As many as there are in `u`. */
+  readonly v: readonly Tracer[];
+}
+
 /**
  * `Params` are what is learned, `Weights` what of it meets the projections, `Q` the matrix at each position. That all
  * projections are one matrix lets a layer join its own maps of y_{t-1} to them, and every solver compute each part once.
@@ -38,6 +45,15 @@ export interface Mixer<Params = unknown, Weights = unknown, Q = unknown> {
   at(projection: Tracer, weights: Weights): Q;
   /** Q x: [..., D] -> [..., D]. */
   apply(q: Q, x: Tracer): Tracer;
+  /** Q^T x: [..., D] -> [..., D]. */
+  applyTransposed(q: Q, x: Tracer): Tracer;
+  /** Factors of I - Q where its rank is small, so that equations with Q have a closed form (`solveWoodbury`); else null. */
+  lowRank(q: Q): LowRank | null;
+  /**
+   * An upper bound on the spectral norm of I - Q at each position, [...] or a shape that broadcasts to it, up to rounding;
+   * null where none is known. What is iterated has slope 1 - lambda times that norm, so it contracts where this is below 1.
+   */
+  bound(q: Q): Tracer | null;
 }
 
 /** What a mixer learns. */

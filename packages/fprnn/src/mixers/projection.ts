@@ -1,6 +1,7 @@
 /** Projections of a mixer's argument as one map, split into the part of x (computed once) and of y (per iteration). */
-import { concatenate, nn, type random, type Tensor, type Tracer, zeros } from "@banach/autograd";
-import type { MixerArgument } from "./mixer.ts";
+import { concatenate, nn, random, type Tensor, type Tracer, zeros } from "@banach/autograd";
+import type { BoundMixer, MixerArgument, MixerShape } from "./mixer.ts";
+import type { Activation } from "./options.ts";
 
 /** One weight-normalised map, or two in a row without a nonlinearity: a low-rank one. */
 export type ProjectionParams<T> =
@@ -71,6 +72,67 @@ function splitWeight(weight: Tracer, argument: MixerArgument): readonly [Tracer,
     default:
       return argument satisfies never;
   }
+}
+
+/** What `at` needs besides the projections. */
+export interface SelectiveWeights {
+  /** The second map of the values, [number of values, projectionRank], or null without a bottleneck. */
+  readonly outer: Tracer | null;
+}
+
+/** Numbers that a matrix is made of, and the logits of strengths in (0, 1). */
+export interface SelectiveSizes {
+  readonly values: number;
+  readonly strengths: number;
+}
+
+/** The maps of a selective mixer: values without a bias, perhaps through a bottleneck, and strengths with one. */
+export function initSelective<K extends Tensor>(
+  key: K,
+  { argument, dtype = "float32" }: MixerShape,
+  sizes: SelectiveSizes,
+  projectionRank: number | undefined,
+): { readonly values: ProjectionParams<K>; readonly strengths: nn.WeightNormLinearParams<K> } {
+  const [first = key, second = key, ...bottleneck] = random.split(key, 4);
+  const shape = { inFeatures: argument, dtype };
+  const values = { ...shape, outFeatures: sizes.values, bias: false };
+  return {
+    values: initProjection(
+      first,
+      bottleneck,
+      projectionRank === undefined ? values : { ...values, rank: projectionRank },
+    ),
+    strengths: nn.weightNormLinear.init(second, { ...shape, outFeatures: sizes.strengths, bias: true }),
+  };
+}
+
+/** Both maps of a selective mixer as one: its projections are those of the values, then those of the strengths. */
+export function bindSelective(
+  values: ProjectionParams<Tracer>,
+  strengths: nn.WeightNormLinearParams<Tracer>,
+  x: Tracer,
+  argument: MixerArgument,
+): BoundMixer<SelectiveWeights> {
+  return {
+    ...bindProjections([innerOf(values), strengths], x, argument),
+    weights: { outer: outerWeight(values) },
+  };
+}
+
+/** The values after the activation, and the strengths in (0, 1), of which there are `count`. */
+export function readSelective(
+  projection: Tracer,
+  { outer }: SelectiveWeights,
+  count: number,
+  activation: Activation,
+): { readonly values: Tracer; readonly strengths: Tracer } {
+  const size = projection.dim(-1) - count;
+  const inner = projection.sliceAxis(-1, 0, size);
+  const values = outer === null ? inner : times(inner, outer);
+  return {
+    values: activation === "silu" ? nn.silu(values) : values,
+    strengths: projection.sliceAxis(-1, size, size + count).logistic(),
+  };
 }
 
 /** The projections [..., n] at y_{t-1} [..., D]. */
