@@ -8,9 +8,10 @@ import {
   type Gather,
   type ProgramBuffer,
   type Store,
+  visitExpression,
 } from "@banach/autograd/backend";
 import { asExpr, keep } from "../contract/axes.ts";
-import { reach } from "../contract/emit-loops.ts";
+import { loadLanes, reach } from "../contract/emit-loops.ts";
 import { type LaneMath, threefry } from "../math/index.ts";
 import { type Expr, f32x4, type FunctionBuilder, i16x8, i32, i32x4, i8x16, v128 } from "../wasm/index.ts";
 import { applyOperation } from "./operations.ts";
@@ -149,13 +150,20 @@ export class LaneEmitter {
     return dtype === "float32" ? f32x4.convert_i32x4_s(lanes) : lanes;
   }
 
-  /** One load per lane, guarded: an index outside the operand reads NaN, or 0 for integers and bools. */
+  /** One load per index, guarded: an index outside the operand reads NaN, or 0 for integers and bools. */
   private gather({ buffer, access, stride, limit, index, dtype }: Gather): Expr<"v128"> {
     const { f } = this;
     const bytes = dtype === "bool" ? 1 : 4;
     const { pointer, offset } = this.addressOf(buffer, access);
     const indices = this.value(index);
     const result = f.local("v128", dtype === "float32" ? constant("float32", Number.NaN) : all(0));
+    if (bytes === 4 && this.strideOf(access) === 1 && !variesAlong(index, this.options.axis)) {
+      const at = f.let(i32x4.extract_lane(indices, 0));
+      f.if_(i32.lt_u(at, limit), () => {
+        f.set(result, loadLanes(i32.add(pointer, i32.mul(at, stride * bytes)), offset, this.options.lanes));
+      });
+      return result;
+    }
     for (let lane = 0; lane < this.options.lanes; lane++) {
       const at = f.let(i32x4.extract_lane(indices, lane));
       // Unsigned: a negative index is a large one.
@@ -203,6 +211,18 @@ export class LaneEmitter {
       f.v128.store8_lane(at, ones, lane * 4, behind);
     }
   }
+}
+
+/** Whether an expression may differ from one lane to the next, if they lie along an axis. */
+export function variesAlong(root: Expression, axis: number): boolean {
+  let varies = false;
+  visitExpression(root, (node) => {
+    if (node.kind === "read" || node.kind === "index" || node.kind === "gather") {
+      varies ||= (node.access.strides[axis] ?? 0) !== 0;
+    }
+    if (node.kind === "bits") varies ||= (node.counter.strides[axis] ?? 0) !== 0;
+  });
+  return varies;
 }
 
 /** A constant in every lane. */

@@ -1,5 +1,5 @@
 /** Kernels at sizes around those where their loops change: remainders, strips, rows that stream, parts of threads. */
-import { argmax, array, linearRecurrence, type Tracer } from "@banach/autograd";
+import { argmax, array, linearRecurrence, nn, scatterAdd, take, type Tracer } from "@banach/autograd";
 import { describe, expect, it } from "vitest";
 import { wasm } from "../../src/index.ts";
 
@@ -67,5 +67,31 @@ describe.each(Object.entries(devices))("%s", (_, device) => {
     const states = x.map((row) => (h = row.map((value, j) => Math.fround(Math.fround(0.5 * h[j]!) + value))));
     const recurrence = (a: Tracer): Tracer => linearRecurrence(a.mul(0).add(0.5), a, { axis: 0 });
     expect(await run(recurrence, x)).toEqual(states.flat());
+  });
+
+  it.each([1, 3, 4, 6, 33, 50])("rows of %i are gathered and added to by index, in order", async (columns) => {
+    const x = matrix(5, columns);
+    const indices = [4, 0, -1, 4, 2, 5, 4];
+    const at = array(indices, { dtype: "int32" });
+    const taken = await run((a) => take(a, at), x);
+    expect(taken).toEqual(indices.flatMap((i) => x[i] ?? x[0]!.map(() => Number.NaN)));
+    const updates = matrix(indices.length, columns);
+    const expected = x.map((row) => [...row]);
+    indices.forEach((row, k) => {
+      expected[row]?.forEach((value, j, sums) => (sums[j] = Math.fround(value + updates[k]![j]!)));
+    });
+    const added = array(updates.map((row) => [...row]));
+    expect(await run((a) => scatterAdd(a, at, added), x)).toEqual(expected.flat());
+  });
+
+  it("a chain by blocks of rows gives what the same rows give alone", async () => {
+    const x = matrix(5000, 256);
+    const normalized = await run((a) => nn.layerNorm(a), x);
+    const some = [0, 1, 2499, 4999];
+    const alone = await run(
+      (a) => nn.layerNorm(a),
+      some.map((row) => x[row]!),
+    );
+    expect(some.flatMap((row) => normalized.slice(256 * row, 256 * row + 256))).toEqual(alone);
   });
 });
