@@ -3,6 +3,7 @@ import { Device } from "@banach/autograd";
 import { wasmBackend, type WasmOptions } from "./runtime/backend.ts";
 
 export { wasmBackend, type WasmOptions } from "./runtime/backend.ts";
+export type { Grain } from "./codegen/cost.ts";
 export type { Features } from "./wasm/features.ts";
 export { probeFeatures, type ProbedFeatures } from "./wasm/probe.ts";
 

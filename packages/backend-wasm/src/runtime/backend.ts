@@ -34,8 +34,8 @@ export interface WasmOptions {
   /** Bytes that the memory may grow to; default and most 4 GiB. */
   readonly maxBytes?: number;
   /**
-   * Whether to use relaxed SIMD: fused multiply-add, about 1.6 times as fast in contractions, rounding that may differ
-   * between machines. Default false. Node 20 needs --experimental-wasm-relaxed-simd.
+   * Whether to use relaxed SIMD: fused multiply-add, which makes contractions 1.1 to 1.8 times as fast, depending on the
+   * machine, and whose rounding may differ between machines. Default false. Node 20 needs --experimental-wasm-relaxed-simd.
    */
   readonly relaxed?: boolean;
   /**
