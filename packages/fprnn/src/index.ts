@@ -19,6 +19,10 @@ export {
 export {
   type BoundMixer,
   type DiagonalPlusMixer,
+  dplr,
+  type DplrMixer,
+  type DplrOptions,
+  type DplrParams,
   householder,
   type HouseholderMixer,
   type HouseholderOptions,

@@ -1,4 +1,5 @@
 /** Mixers: one file and one line each. */
+export { dplr, type DplrMixer, type DplrOptions, type DplrParams } from "./dplr.ts";
 export { householder, type HouseholderMixer, type HouseholderOptions, type HouseholderParams } from "./householder.ts";
 export {
   type BoundMixer,

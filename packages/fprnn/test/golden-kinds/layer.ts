@@ -2,7 +2,7 @@
 import { type HostTensor, type Tracer, treeLeaves, valueAndGrad } from "@banach/autograd";
 import {
   type CausalProblem,
-  type HouseholderMixer,
+  type Mixer,
   type MixerArgument,
   type ParallelSolver,
   picard,
@@ -91,7 +91,7 @@ export interface SharedOptions {
   readonly argument: MixerArgument;
   readonly shortConv: boolean;
   readonly eps: number;
-  readonly mixer: HouseholderMixer;
+  readonly mixer: Mixer;
   readonly dtype: FloatType;
 }
 

@@ -1,11 +1,6 @@
 /** Fixtures of kind "mixer": a mixer applied to given arguments, its dense matrix and its gradients. */
 import { type Tracer, treeLeaves, valueAndGrad } from "@banach/autograd";
-import {
-  householder,
-  type HouseholderMixer,
-  type HouseholderOptions,
-  type HouseholderParams,
-} from "../../src/index.ts";
+import { dplr, householder, type HouseholderOptions, type Mixer } from "../../src/index.ts";
 import {
   compare,
   compareAll,
@@ -38,33 +33,39 @@ interface MixerFixture {
   readonly grads: Tensors;
 }
 
+/** The authors' mixers: gain 2. */
+const MIXERS: Readonly<Record<string, (config: MixerConfig, options: HouseholderOptions) => Mixer>> = {
+  householder: ({ rank = 1 }, options) => householder({ ...options, rank }),
+  dplr: ({ rank = 1 }, options) => dplr({ ...options, rank }),
+};
+
 export function mixerIsBuilt(config: MixerConfig | undefined): boolean {
-  return config?.mixer === "householder";
+  return config !== undefined && Object.hasOwn(MIXERS, config.mixer);
 }
 
-/** The authors' mixers: gain 2. */
-export function goldenMixer({ rank = 1, ac = "silu", proj_rank = -1, eps }: MixerConfig): HouseholderMixer {
-  const options: HouseholderOptions = { rank, gain: 2, activation: ac, ...(eps === undefined ? {} : { eps }) };
-  return householder(proj_rank > 0 ? { ...options, projectionRank: proj_rank } : options);
+export function goldenMixer(config: MixerConfig): Mixer {
+  const { mixer, ac = "silu", proj_rank = -1, eps } = config;
+  const options: HouseholderOptions = { gain: 2, activation: ac, ...(eps === undefined ? {} : { eps }) };
+  return MIXERS[mixer]!(config, proj_rank > 0 ? { ...options, projectionRank: proj_rank } : options);
 }
 
 export async function checkMixer({ device, dtype }: Setting, raw: Fixture): Promise<Comparison[]> {
   const fixture = raw as unknown as MixerFixture;
   const mixer = goldenMixer(fixture.config);
-  const apply = (params: HouseholderParams<Tracer>, argument: Tracer, x: Tracer): Tracer => {
+  const apply = (params: unknown, argument: Tracer, x: Tracer): Tracer => {
     const { input, weights } = mixer.bind(params, argument, "input");
     return mixer.apply(mixer.at(input, weights), x);
   };
   const run = valueAndGrad(
     (
-      { params, param_arg, input_arg }: { params: HouseholderParams<Tracer>; param_arg: Tracer; input_arg: Tracer },
+      { params, param_arg, input_arg }: { params: unknown; param_arg: Tracer; input_arg: Tracer },
       cotangent: Tracer,
     ) => {
       const output = apply(params, param_arg, input_arg);
       return { loss: output.mul(cotangent).sum(), output };
     },
   );
-  const dense = (params: HouseholderParams<Tracer>, argument: Tracer, units: Tracer): Tracer =>
+  const dense = (params: unknown, argument: Tracer, units: Tracer): Tracer =>
     apply(
       params,
       argument.expandDims(2).broadcastTo([argument.dim(0), argument.dim(1), units.dim(-1), argument.dim(2)]),

@@ -3,7 +3,7 @@ import { type Concrete, grad, makeGraph, random, key, type Tracer } from "@banac
 import { complexStep } from "@banach/autograd/testing";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { householder, type Mixer, solveWoodbury } from "../../src/index.ts";
+import { dplr, householder, type Mixer, solveWoodbury } from "../../src/index.ts";
 import {
   device,
   distance,
@@ -21,16 +21,22 @@ import {
 
 type Gain = 1 | 2;
 
-/** Each with what it needs of the number of channels. */
-const MIXERS: Readonly<Record<string, { readonly make: (gain: Gain) => Mixer; readonly channels: readonly number[] }>> =
-  {
-    "householder, rank 1": { make: (gain) => householder({ gain }), channels: [1, 2, 5, 8] },
-    "householder, rank 3": { make: (gain) => householder({ rank: 3, gain }), channels: [1, 2, 5, 8] },
-    "householder, identity, through a bottleneck": {
-      make: (gain) => householder({ rank: 2, gain, activation: "identity", projectionRank: 3 }),
-      channels: [3, 6],
-    },
-  };
+interface Subject {
+  readonly make: (gain: Gain) => Mixer;
+  /** Numbers of channels to try. */
+  readonly channels: readonly number[];
+}
+
+const MIXERS: Readonly<Record<string, Subject>> = {
+  "householder, rank 1": { make: (gain) => householder({ gain }), channels: [1, 2, 5, 8] },
+  "householder, rank 3": { make: (gain) => householder({ rank: 3, gain }), channels: [1, 2, 5, 8] },
+  "householder, identity, through a bottleneck": {
+    make: (gain) => householder({ rank: 2, gain, activation: "identity", projectionRank: 3 }),
+    channels: [3, 6],
+  },
+  "dplr, rank 1": { make: (gain) => dplr({ gain }), channels: [1, 5] },
+  "dplr, rank 3": { make: (gain) => dplr({ rank: 3, gain }), channels: [1, 2, 5, 8] },
+};
 
 const placeOf = (channels: readonly number[]): fc.Arbitrary<Place> =>
   fc.record({
