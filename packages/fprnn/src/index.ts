@@ -16,6 +16,7 @@ export {
   solve,
   type SolveOptions,
 } from "./fixed-point.ts";
+export { gmres, type GmresOptions, iteration, type LinearSolved, type LinearSolver } from "./linear/index.ts";
 export {
   type BoundMixer,
   type DiagonalPlusMixer,
