@@ -122,8 +122,10 @@ export class Nest implements Locator {
     this.moved(axis, from, () => {
       const runs = keep(this.f, count);
       const rounds = keep(this.f, quotient(runs, size));
-      this.rounds(axis, rounds, size * step, () => {
-        body(size);
+      this.lowered(axis, (size - 1) * step, () => {
+        this.rounds(axis, rounds, size * step, () => {
+          body(size);
+        });
       });
       if (size === 1) return;
       this.moved(axis, times(rounds, size * step), () => {
@@ -177,16 +179,29 @@ export class Nest implements Locator {
     });
   }
 
-  /** Loops over several axes, the last innermost. */
-  loops(spans: readonly (number | Span)[], axes: readonly number[], body: () => void): void {
+  /** Leaves everything in place, with room in the offsets to move on by `distance` where that leads to lower addresses. */
+  private lowered(axis: number, distance: number, body: () => void): void {
+    this.within(() => {
+      for (const { cursor, at, stride } of this.movingAlong(axis)) {
+        const by = stride * distance;
+        if (by >= 0) continue;
+        this.current.set(cursor, { pointer: this.f.let(i32.add(at.pointer, by)), offset: at.offset - by });
+      }
+      body();
+    });
+  }
+
+  /** Loops over several axes, the last innermost, with copies of the body. */
+  loops(spans: readonly (number | Span)[], axes: readonly number[], body: () => void, copies = 1): void {
     const [axis, ...rest] = axes;
     if (axis === undefined) {
       body();
       return;
     }
-    this.loop(axis, spans[axis] ?? 0, 1, () => {
-      this.loops(spans, rest, body);
-    });
+    const inner = (): void => {
+      this.loops(spans, rest, body, copies);
+    };
+    this.loop(axis, spans[axis] ?? 0, 1, inner, rest.length === 0 ? copies : 1);
   }
 
   /** Steps over an axis four elements at a time, or a multiple of that, then over what is left one by one. */

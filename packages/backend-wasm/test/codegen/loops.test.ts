@@ -63,10 +63,20 @@ describe.each(Object.entries(devices))("%s", (_, device) => {
     expect(await run((a) => a.transpose().add(1), x)).toEqual(
       ofColumn(x, () => 0).flatMap((_, j) => x.map((row) => Math.fround(row[j]! + 1))),
     );
-    let h = x[0]!.map(() => 0);
-    const states = x.map((row) => (h = row.map((value, j) => Math.fround(Math.fround(0.5 * h[j]!) + value))));
-    const recurrence = (a: Tracer): Tracer => linearRecurrence(a.mul(0).add(0.5), a, { axis: 0 });
-    expect(await run(recurrence, x)).toEqual(states.flat());
+    const after = (h: readonly number[], row: readonly number[]): number[] =>
+      row.map((value, j) => Math.fround(Math.fround(0.5 * h[j]!) + value));
+    const statesOf = (rows: Matrix): number[][] => {
+      let h = x[0]!.map(() => 0);
+      return rows.map((row) => (h = after(h, row)));
+    };
+    const forwards = (a: Tracer): Tracer => linearRecurrence(a.mul(0).add(0.5), a, { axis: 0 });
+    expect(await run(forwards, x)).toEqual(statesOf(x).flat());
+    const backwards = (a: Tracer): Tracer => linearRecurrence(a.mul(0).add(0.5), a, { axis: 0, reverse: true });
+    const fromTheEnd = statesOf(x.toReversed()).toReversed();
+    expect(await run(backwards, x)).toEqual(fromTheEnd.flat());
+    // Rows of two axes that are not one in memory.
+    const twice = (a: Tracer): Tracer => backwards(a.expandDims(1).broadcastTo([rows, 2, columns]));
+    expect(await run(twice, x)).toEqual(fromTheEnd.flatMap((row) => [...row, ...row]));
   });
 
   it.each([1, 3, 4, 6, 33, 50])("rows of %i are gathered and added to by index, in order", async (columns) => {
