@@ -69,6 +69,7 @@ export {
   type LayerInit,
   type LayerResult,
   type LayerStats,
+  type LayerStep,
   mamba,
   type MambaLayer,
   type MambaOptions,
@@ -84,4 +85,5 @@ export {
   type LanguageModelOptions,
   type LanguageModelParams,
   type LanguageModelResult,
+  type LanguageModelStep,
 } from "./models/language-model.ts";

@@ -1,7 +1,19 @@
 /** What the layers share: sizes, the checks of their options and inputs, and the short convolution. */
-import { ArgumentError, formatType, nn, ShapeError, type Tracer, zeros } from "@banach/autograd";
+import {
+  ArgumentError,
+  eagerly,
+  formatType,
+  type HostTensor,
+  type MapTree,
+  nn,
+  ShapeError,
+  type Tensor,
+  type Tracer,
+  zeros,
+} from "@banach/autograd";
 import type { MixerArgument } from "../mixers/mixer.ts";
-import { requireOneOf, requirePositive } from "../options.ts";
+import { requireOneOf, requirePositive, requirePositiveInteger } from "../options.ts";
+import type { Layer, LayerStats } from "./layer.ts";
 
 /** Steps that a short convolution sees, the current one included. */
 export const CONV_KERNEL = 4;
@@ -65,6 +77,35 @@ export function shortConvolution(
   const carried = before ?? zeros([x.dim(0), CONV_KERNEL - 1, x.dim(2)], x.dtype);
   const { y, state } = nn.causalConv.apply(params, x, carried);
   return { x: nn.silu(y), conv: state };
+}
+
+/** Zeros as the state of a layer before the first step; `create` makes them inside a trace. */
+export function initially<State>(
+  layer: string,
+  create: (batch: number) => State,
+): Layer<unknown, State>["initialState"] {
+  return <T extends Tensor = HostTensor>(batch: number) => {
+    requirePositiveInteger(`${layer}: batch`, batch);
+    return eagerly(() => create(batch))() as MapTree<State, Tracer, T>;
+  };
+}
+
+/**
+ * The step of a layer as `apply` on sequences of length 1: a causal map, solved for one step, is the map at that step, and
+ * what it inherits is in the state.
+ */
+export function oneStep<Params, State, Stats extends LayerStats>(
+  layer: string,
+  dModel: number,
+  apply: Layer<Params, State, Stats>["apply"],
+): Layer<Params, State, Stats>["step"] {
+  return (params, x, state, tolerances) => {
+    if (x.rank !== 2 || x.dim(1) !== dModel) {
+      throw new ShapeError(`${layer}: the input of a step must be [batch, ${dModel}], got ${formatType(x.type)}`);
+    }
+    const result = apply(params, x.expandDims(1), state, tolerances);
+    return { ...result, y: result.y.index(1, 0) };
+  };
 }
 
 /** [batch, time, n] to [time, batch, n]. */

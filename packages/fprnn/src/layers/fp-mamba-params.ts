@@ -1,7 +1,7 @@
 /** Parameters and state of the FP-Mamba layer. Names are those of the authors' checkpoints. */
-import { eagerly, type MapTree, nn, random, type Tensor, type Tracer } from "@banach/autograd";
+import { eagerly, type MapTree, nn, random, type Tensor, type Tracer, zeros } from "@banach/autograd";
 import { argumentSize, type Mixer, type MixerArgument, type MixerParams } from "../mixers/mixer.ts";
-import { type MambaParams, mambaParams, type MambaShape, type MambaState } from "./mamba-params.ts";
+import { initialMambaState, type MambaParams, mambaParams, type MambaShape, type MambaState } from "./mamba-params.ts";
 
 /** Those of Mamba, and what y_{t-1} does. */
 export interface FpMambaParams<T, M = unknown> extends MambaParams<T> {
@@ -48,4 +48,9 @@ export function initFpMamba<K extends Tensor, M extends Mixer>(
     };
   };
   return eagerly(create)(key) as MapTree<FpMambaParams<Tracer, MixerParams<M>>, Tracer, K>;
+}
+
+/** Traced: the state before the first step. */
+export function initialFpMambaState(shape: FpMambaShape, batch: number): FpMambaState<Tracer> {
+  return { ...initialMambaState(shape, batch), y: zeros([batch, shape.channels], shape.dtype) };
 }

@@ -6,8 +6,22 @@ import { requirePositiveInteger, requireTensor } from "../options.ts";
 import type { CausalProblem } from "../problem.ts";
 import type { Tolerances } from "../solvers/index.ts";
 import type { SolveStats } from "../stats.ts";
-import { requireChannels, requireConvParams, requireInput, requireLayerOptions, shortConvolution } from "./common.ts";
-import { type FpMambaParams, type FpMambaShape, type FpMambaState, initFpMamba } from "./fp-mamba-params.ts";
+import {
+  initially,
+  oneStep,
+  requireChannels,
+  requireConvParams,
+  requireInput,
+  requireLayerOptions,
+  shortConvolution,
+} from "./common.ts";
+import {
+  type FpMambaParams,
+  type FpMambaShape,
+  type FpMambaState,
+  initFpMamba,
+  initialFpMambaState,
+} from "./fp-mamba-params.ts";
 import { fpMambaProblem, type FpMambaTheta } from "./fp-mamba-problem.ts";
 import type { Layer, LayerResult } from "./layer.ts";
 import { requireMambaState } from "./mamba-params.ts";
@@ -131,16 +145,25 @@ export function fpMamba<M extends Mixer>(options: FpMambaOptions<M>): FpMambaLay
     };
   };
 
+  const apply = (
+    params: FpMambaParams<Tracer, MixerParams<M>>,
+    x: Tracer,
+    state?: FpMambaState<Tracer>,
+    tolerances: Partial<Tolerances> = {},
+  ): LayerResult<FpMambaState<Tracer>, SolveStats> => {
+    const { theta, y0, readout } = parts(params, x, state);
+    const solved = fixedPoint(problem, y0, theta, { ...choice, ...tolerances });
+    return { ...readout(solved.y, solved.state), stats: solved.stats };
+  };
+
   return {
     name: "fp-mamba",
     dModel,
     init: (key, { depth = 1 } = {}) => initFpMamba(key, shape, mixer, depth),
     parts,
-    apply: (params, x, state, tolerances: Partial<Tolerances> = {}): LayerResult<FpMambaState<Tracer>, SolveStats> => {
-      const { theta, y0, readout } = parts(params, x, state);
-      const solved = fixedPoint(problem, y0, theta, { ...choice, ...tolerances });
-      return { ...readout(solved.y, solved.state), stats: solved.stats };
-    },
+    apply,
+    initialState: initially("fpMamba", (batch) => initialFpMambaState(shape, batch)),
+    step: oneStep("fpMamba", dModel, apply),
   };
 }
 

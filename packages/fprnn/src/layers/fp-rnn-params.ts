@@ -1,5 +1,5 @@
 /** Parameters and state of the FP-RNN layer. Names are those of the authors' checkpoints. */
-import { eagerly, type MapTree, nn, random, type Tensor, type Tracer } from "@banach/autograd";
+import { eagerly, type MapTree, nn, random, type Tensor, type Tracer, zeros } from "@banach/autograd";
 import { argumentSize, type Mixer, type MixerArgument, type MixerParams } from "../mixers/mixer.ts";
 import { CONV_KERNEL } from "./common.ts";
 
@@ -94,4 +94,13 @@ function initConvs(
     conv1d_lambda: conv(3, channels),
     conv1d_c: conv(4, 2 * channels),
   };
+}
+
+/** Traced: the state before the first step. */
+export function initialFpRnnState({ channels, shortConv, dtype }: FpRnnShape, batch: number): FpRnnState<Tracer> {
+  const y = zeros([batch, channels], dtype);
+  if (!shortConv) return { y };
+  const before = (size: number): Tracer => zeros([batch, CONV_KERNEL - 1, size], dtype);
+  const one = before(channels);
+  return { y, conv: { x: one, b: one, mixer: one, lambda: one, c: before(2 * channels) } };
 }

@@ -6,8 +6,23 @@ import { requireTensor } from "../options.ts";
 import type { CausalProblem } from "../problem.ts";
 import type { Tolerances } from "../solvers/index.ts";
 import type { SolveStats } from "../stats.ts";
-import { CONV_KERNEL, requireChannels, requireConvState, requireInput, requireLayerOptions } from "./common.ts";
-import { type FpRnnConvState, type FpRnnParams, type FpRnnShape, type FpRnnState, initFpRnn } from "./fp-rnn-params.ts";
+import {
+  CONV_KERNEL,
+  initially,
+  oneStep,
+  requireChannels,
+  requireConvState,
+  requireInput,
+  requireLayerOptions,
+} from "./common.ts";
+import {
+  type FpRnnConvState,
+  type FpRnnParams,
+  type FpRnnShape,
+  type FpRnnState,
+  initFpRnn,
+  initialFpRnnState,
+} from "./fp-rnn-params.ts";
 import { fpRnnProblem, type FpRnnTheta } from "./fp-rnn-problem.ts";
 import type { Layer, LayerResult } from "./layer.ts";
 
@@ -108,16 +123,25 @@ export function fpRnn<M extends Mixer>(options: FpRnnOptions<M>): FpRnnLayer<M> 
     };
   };
 
+  const apply = (
+    params: FpRnnParams<Tracer, MixerParams<M>>,
+    x: Tracer,
+    state?: FpRnnState<Tracer>,
+    tolerances: Partial<Tolerances> = {},
+  ): LayerResult<FpRnnState<Tracer>, SolveStats> => {
+    const { theta, y0, readout } = parts(params, x, state);
+    const { y, stats } = fixedPoint(problem, y0, theta, { ...choice, ...tolerances });
+    return { ...readout(y), stats };
+  };
+
   return {
     name: "fp-rnn",
     dModel,
     init: (key) => initFpRnn(key, shape, mixer),
     parts,
-    apply: (params, x, state, tolerances: Partial<Tolerances> = {}): LayerResult<FpRnnState<Tracer>, SolveStats> => {
-      const { theta, y0, readout } = parts(params, x, state);
-      const { y, stats } = fixedPoint(problem, y0, theta, { ...choice, ...tolerances });
-      return { ...readout(y), stats };
-    },
+    apply,
+    initialState: initially("fpRnn", (batch) => initialFpRnnState(shape, batch)),
+    step: oneStep("fpRnn", dModel, apply),
   };
 }
 

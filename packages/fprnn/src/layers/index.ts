@@ -5,7 +5,7 @@ export type { FpMambaInputs, FpMambaTheta, FpMambaWeights } from "./fp-mamba-pro
 export { fpRnn, type FpRnnLayer, type FpRnnOptions, type FpRnnParts } from "./fp-rnn.ts";
 export type { FpRnnConvState, FpRnnParams, FpRnnState } from "./fp-rnn-params.ts";
 export type { FpRnnTheta } from "./fp-rnn-problem.ts";
-export type { Layer, LayerInit, LayerResult, LayerStats, ParamsOf } from "./layer.ts";
+export type { Layer, LayerInit, LayerResult, LayerStats, LayerStep, ParamsOf } from "./layer.ts";
 export { mamba, type MambaLayer, type MambaOptions } from "./mamba.ts";
 export type { MambaParams, MambaState } from "./mamba-params.ts";
 export { selectiveScan, type SelectiveScanInputs } from "./selective-scan.ts";

@@ -1,5 +1,5 @@
 /** Parameters and state of the Mamba layer, and what FP-Mamba's share with them. Names are those of the checkpoints. */
-import { eagerly, iota, type MapTree, nn, ones, random, type Tensor, type Tracer } from "@banach/autograd";
+import { eagerly, iota, type MapTree, nn, ones, random, type Tensor, type Tracer, zeros } from "@banach/autograd";
 import { requireTensor } from "../options.ts";
 import { CONV_KERNEL, requireConvState } from "./common.ts";
 
@@ -86,6 +86,15 @@ function initStepBias(key: Tracer, channels: number, dtype: random.RandomDType):
   const [low, high] = [Math.log(DT_RANGE[0]), Math.log(DT_RANGE[1])];
   const dt = random.uniform(key, [channels], { low, high, dtype }).exp().maximum(DT_FLOOR);
   return dt.add(dt.neg().expm1().neg().log());
+}
+
+/** Traced: the state before the first step. */
+export function initialMambaState(
+  { channels, dState, shortConv, dtype }: MambaShape,
+  batch: number,
+): MambaState<Tracer> {
+  const h = zeros([batch, dState, channels], dtype);
+  return shortConv ? { h, conv: zeros([batch, CONV_KERNEL - 1, channels], dtype) } : { h };
 }
 
 /** Throws ShapeError, naming the layer and the part, unless a carried state fits the sequences that go on from it. */

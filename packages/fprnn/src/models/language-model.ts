@@ -3,6 +3,7 @@ import {
   ArgumentError,
   eagerly,
   formatType,
+  type HostTensor,
   type MapTree,
   nn,
   random,
@@ -10,7 +11,7 @@ import {
   type Tensor,
   type Tracer,
 } from "@banach/autograd";
-import type { Layer, LayerStats } from "../layers/layer.ts";
+import type { Layer, LayerResult, LayerStats, LayerStep } from "../layers/layer.ts";
 import type { Tolerances } from "../solvers/index.ts";
 
 export interface LanguageModelOptions<P, S, Stats extends LayerStats = LayerStats> {
@@ -42,6 +43,16 @@ export interface LanguageModelResult<S, Stats extends LayerStats = LayerStats> {
   readonly stats: readonly Stats[];
 }
 
+/** As LanguageModelResult, for one token. */
+export interface LanguageModelStep<S, Stats extends LayerStats = LayerStats> {
+  /** [batch, vocabulary]. */
+  readonly logits: Tracer;
+  /** One per layer. */
+  readonly state: readonly S[];
+  /** One per layer. */
+  readonly stats: readonly Stats[];
+}
+
 export interface LanguageModel<P = unknown, S = unknown, Stats extends LayerStats = LayerStats> {
   readonly vocabulary: number;
   init<K extends Tensor>(key: K): MapTree<LanguageModelParams<Tracer, P>, Tracer, K>;
@@ -52,6 +63,15 @@ export interface LanguageModel<P = unknown, S = unknown, Stats extends LayerStat
     state?: readonly S[],
     tolerances?: Partial<Tolerances>,
   ): LanguageModelResult<S, Stats>;
+  /** Where sequences begin, one state per layer: zeros, host tensors outside a trace, tracers inside one. */
+  initialState<T extends Tensor = HostTensor>(batch: number): MapTree<readonly S[], Tracer, NoInfer<T>>;
+  /** The next token of sequences that come one token at a time, int32[batch]: see the step of layers. */
+  step(
+    params: LanguageModelParams<Tracer, P>,
+    token: Tracer,
+    state: readonly S[],
+    tolerances?: Partial<Tolerances>,
+  ): LanguageModelStep<S, Stats>;
 }
 
 /**
@@ -83,6 +103,31 @@ export function languageModel<P, S, Stats extends LayerStats = LayerStats>(
       norm_f: norm(),
     };
   };
+  /** From embedded tokens [..., dModel] to logits [..., vocabulary], each layer called by `use`. */
+  const through = (
+    params: LanguageModelParams<Tracer, P>,
+    ids: Tracer,
+    use: (layer: Layer<P, S, Stats>, block: P, x: Tracer, i: number) => LayerResult<S, Stats> | LayerStep<S, Stats>,
+  ): LanguageModelResult<S, Stats> => {
+    let hidden = nn.embedding.apply(params.embedding, ids);
+    const results = layers.map((layer, i) => {
+      const block = params.blocks[i];
+      if (block === undefined) throw new ShapeError(`languageModel: no parameters for layer ${i}`);
+      const result = use(layer, block, norm(hidden, params.norms[i], eps), i);
+      hidden = hidden.add(result.y);
+      return result;
+    });
+    return {
+      logits: nn.embedding.attend(params.embedding, norm(hidden, params.norm_f, eps)),
+      state: results.map((result) => result.state),
+      stats: results.map((result) => result.stats),
+    };
+  };
+  const stateOf = (state: readonly S[], i: number): S => {
+    const own = state[i];
+    if (own !== undefined && state.length === layers.length) return own;
+    throw new ShapeError(`languageModel: the state must be a list of ${layers.length}, one per layer`);
+  };
   return {
     vocabulary,
     init: <K extends Tensor>(key: K) =>
@@ -90,19 +135,16 @@ export function languageModel<P, S, Stats extends LayerStats = LayerStats>(
     apply: (params, ids, state, tolerances) => {
       if (ids.rank !== 2)
         throw new ShapeError(`languageModel: ids must be int32[batch, time], got ${formatType(ids.type)}`);
-      let hidden = nn.embedding.apply(params.embedding, ids);
-      const results = layers.map((layer, i) => {
-        const block = params.blocks[i];
-        if (block === undefined) throw new ShapeError(`languageModel: no parameters for layer ${i}`);
-        const result = layer.apply(block, norm(hidden, params.norms[i], eps), state?.[i], tolerances);
-        hidden = hidden.add(result.y);
-        return result;
-      });
-      return {
-        logits: nn.embedding.attend(params.embedding, norm(hidden, params.norm_f, eps)),
-        state: results.map((result) => result.state),
-        stats: results.map((result) => result.stats),
-      };
+      return through(params, ids, (layer, block, x, i) =>
+        layer.apply(block, x, state === undefined ? undefined : stateOf(state, i), tolerances),
+      );
+    },
+    initialState: <T extends Tensor = HostTensor>(batch: number) =>
+      layers.map((layer) => layer.initialState<T>(batch)) as MapTree<readonly S[], Tracer, T>,
+    step: (params, token, state, tolerances) => {
+      if (token.rank !== 1)
+        throw new ShapeError(`languageModel: the token of a step must be int32[batch], got ${formatType(token.type)}`);
+      return through(params, token, (layer, block, x, i) => layer.step(block, x, stateOf(state, i), tolerances));
     },
   };
 }

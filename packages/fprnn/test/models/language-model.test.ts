@@ -1,12 +1,13 @@
 import { array, key, type Tracer } from "@banach/autograd";
 import { reference } from "@banach/autograd/reference";
 import { describe, expect, it } from "vitest";
-import { fpMamba, fpRnn, householder, languageModel } from "../../src/index.ts";
+import { fpMamba, fpRnn, householder, languageModel, mamba } from "../../src/index.ts";
 
 const device = await reference();
 const layer = fpRnn({ dModel: 4, expand: 1, mixer: householder() });
 const model = languageModel({ vocabulary: 8, dModel: 4, layers: [layer, layer] });
 type Params = Parameters<typeof model.apply>[0];
+type State = Parameters<typeof model.step>[2];
 
 const run = async (ids: number[][]) =>
   device.get(
@@ -66,5 +67,47 @@ describe("languageModel", () => {
       array([1, 2], { dtype: "int32" }),
     );
     await expect(flat).rejects.toThrow(/ids must be int32\[batch, time\], got int32\[2\]/);
+  });
+
+  it.each([
+    ["fpRnn", languageModel({ vocabulary: 8, dModel: 4, layers: [layer, layer] })],
+    ["mamba", languageModel({ vocabulary: 8, dModel: 4, layers: [mamba({ dModel: 4 }), mamba({ dModel: 4 })] })],
+  ])("reads a token at a time as it reads the whole: %s", async (_, any) => {
+    const stepped = any as unknown as typeof model;
+    const params = stepped.init(key(1));
+    const ids = array(
+      [
+        [1, 2, 3, 7],
+        [4, 5, 6, 0],
+      ],
+      { dtype: "int32" },
+    );
+    const tight = { tol: 1e-6, maxSteps: 500 };
+    const whole = (p: Params, x: Tracer) => stepped.apply(p, x, undefined, tight);
+    const prefillAndSteps = (p: Params, x: Tracer, initial: State): Tracer => {
+      let { logits, state } = stepped.apply(p, x.sliceAxis(1, 0, 2), initial, tight) as {
+        logits: Tracer;
+        state: State;
+      };
+      for (const t of [2, 3]) ({ logits, state } = stepped.step(p, x.index(1, t), state, tight));
+      return logits;
+    };
+    const { logits } = await device.get(await device.run(whole, params, ids));
+    const last = await device.get(await device.run(prefillAndSteps, params, ids, stepped.initialState(2)));
+    expect(last.shape).toEqual([2, 8]);
+    const expected = (logits.toNested() as number[][][]).flatMap((rows) => rows.at(-1)!);
+    last.data.forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 5));
+  });
+
+  it("refuses tokens with a time axis, and a state that is not one per layer", async () => {
+    const step = (p: Params, token: Tracer, state: State) => model.step(p, token, state).logits;
+    const params = model.init(key(0));
+    const initial = model.initialState(2);
+    const tokens = array([1, 2], { dtype: "int32" });
+    const matrix = array([[1], [2]], { dtype: "int32" });
+    await expect(device.run(step, params, matrix, initial)).rejects.toThrow(/a step must be int32\[batch\], got int32/);
+    for (const state of [initial.slice(1), [...initial, ...initial]]) {
+      await expect(device.run(step, params, tokens, state)).rejects.toThrow(/must be a list of 2, one per layer/);
+    }
   });
 });
