@@ -35,7 +35,7 @@ export {
   type MixerShape,
   solveWoodbury,
 } from "./mixers/index.ts";
-export { type Causal, type CausalProblem, causalProblem, type Problem } from "./problem.ts";
+export { type Causal, type CausalProblem, causalProblem, type Pieces, type Problem } from "./problem.ts";
 export {
   type CausalSolver,
   type ParallelSolver,

@@ -26,6 +26,19 @@ export interface Causal<Theta, Input, State, Context> {
    * they share is computed, and differentiated, once.
    */
   advance(state: State, solution: Tracer, context: Context): { readonly y: Tracer; readonly state: State };
+  /** For solvers that work on several steps at once, such as `chunked`; others do without. */
+  readonly pieces?: Pieces<Theta, Input, State>;
+}
+
+/** The same problem on a piece of time. */
+export interface Pieces<Theta, Input, State> {
+  /**
+   * The theta of `step` on the steps that `inputs` are of ([time, batch, ...] leaves, as `prepare` stacks them), going on
+   * from a state and y_{t-1} [batch, channel].
+   */
+  theta(inputs: Input, state: State, previous: Tracer, theta: Theta): Theta;
+  /** The state after the last step, from a solution y [batch, time, channel] of the whole of a theta. */
+  stateAfter(y: Tracer, theta: Theta): State;
 }
 
 /** A problem that can also be solved front to back. The types of its other parts are its own business. */

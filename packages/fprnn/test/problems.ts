@@ -20,6 +20,8 @@ export interface RnnTheta<T = Tracer> {
   readonly recurrent: T;
   /** [channel, channel], from y_t itself; zero makes a plain RNN. */
   readonly local: T;
+  /** y before the first step, [batch, channel]; default 0. */
+  readonly initial?: T;
 }
 
 const times = (y: Tracer, w: Tracer): Tracer => y.dotGeneral(w, { contracting: [[y.rank - 1], [1]] });
@@ -30,17 +32,59 @@ export const rnn: CausalProblem<RnnTheta, Tracer> = causalProblem<
   Tracer,
   Tracer,
   { input: Tracer; local: Tracer }
->((y, { x, recurrent, local }) => times(y.shift(1), recurrent).add(times(y, local)).add(x).tanh(), {
-  prepare: ({ x }) => {
-    const inputs = x.transpose([1, 0, 2]);
-    const zero = x.index(1, 0).zerosLike();
-    return { inputs, state: zero, previous: zero };
+>(
+  (y, { x, recurrent, local, initial }) => {
+    const previous = y.shift(1, initial === undefined ? {} : { fill: initial.expandDims(1) });
+    return times(previous, recurrent).add(times(y, local)).add(x).tanh();
   },
-  at: (x, _state, previous, { recurrent, local }) => ({ input: x.add(times(previous, recurrent)), local }),
-  local: (y, { input, local }) => input.add(times(y, local)).tanh(),
-  advance: (_state, solution, { input, local }) => {
-    const y = input.add(times(solution, local)).tanh();
-    return { y, state: y };
+  {
+    prepare: ({ x, initial = x.index(1, 0).zerosLike() }) => ({
+      inputs: x.transpose([1, 0, 2]),
+      state: initial,
+      previous: initial,
+    }),
+    at: (x, _state, previous, { recurrent, local }) => ({ input: x.add(times(previous, recurrent)), local }),
+    local: (y, { input, local }) => input.add(times(y, local)).tanh(),
+    advance: (_state, solution, { input, local }) => {
+      const y = input.add(times(solution, local)).tanh();
+      return { y, state: y };
+    },
+    pieces: {
+      theta: (inputs, _state, previous, { recurrent, local }) => ({
+        x: inputs.transpose([1, 0, 2]),
+        recurrent,
+        local,
+        initial: previous,
+      }),
+      stateAfter: (y) => y.index(1, -1),
+    },
+  },
+);
+
+export interface SlopeTheta<T = Tracer> {
+  /** [batch, time, channel]. */
+  readonly x: T;
+  /** [channel]. */
+  readonly slope: T;
+}
+
+/** y = slope * y + x at each step by itself: the solution is x / (1 - slope). */
+export const slopes: CausalProblem<SlopeTheta, Tracer> = causalProblem<
+  SlopeTheta,
+  Tracer,
+  Tracer,
+  { x: Tracer; slope: Tracer }
+>((y, { x, slope }) => y.mul(slope).add(x), {
+  prepare: ({ x }) => {
+    const none = x.index(1, 0).zerosLike();
+    return { inputs: x.transpose([1, 0, 2]), state: none, previous: none };
+  },
+  at: (x, _state, _previous, { slope }) => ({ x, slope }),
+  local: (y, { x, slope }) => y.mul(slope).add(x),
+  advance: (state, solution, { x, slope }) => ({ y: solution.mul(slope).add(x), state }),
+  pieces: {
+    theta: (inputs, _state, _previous, { slope }) => ({ x: inputs.transpose([1, 0, 2]), slope }),
+    stateAfter: (y) => y.index(1, -1).zerosLike(),
   },
 });
 

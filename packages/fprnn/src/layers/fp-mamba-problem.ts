@@ -99,6 +99,7 @@ export function fpMambaProblem({ mixer, bcNorm, eps }: FpMambaMap): FpMambaProbl
     return { mixed, c, states: scanStates({ u: mixed, dt, a: weights.a, b, ...start }) };
   };
 
+  const lastState: FpMambaProblem["lastState"] = (y, theta) => scanned(y, theta).states.index(1, -1);
   const problem = causalProblem<FpMambaTheta, FpMambaInputs, Tracer, Context>(
     (y, theta) => {
       const { mixed, states, c } = scanned(y, theta);
@@ -106,14 +107,9 @@ export function fpMambaProblem({ mixer, bcNorm, eps }: FpMambaMap): FpMambaProbl
       return normalise(out, theta.inputs.gate, theta.weights.norm);
     },
     {
-      prepare: ({ inputs: { x, dt, projection, gate }, weights: { a }, initial }) => ({
-        inputs: {
-          x: timeFirst(x),
-          dt: timeFirst(dt),
-          projection: timeFirst(projection),
-          ...(gate === undefined ? {} : { gate: timeFirst(gate) }),
-        },
-        state: initial.h ?? zeros([x.dim(0), ...a.shape], x.dtype),
+      prepare: ({ inputs, weights: { a }, initial }) => ({
+        inputs: turned(inputs),
+        state: initial.h ?? zeros([inputs.x.dim(0), ...a.shape], inputs.x.dtype),
         previous: initial.y,
       }),
       at: ({ x, dt, projection, gate }, state, previous, { weights }) => {
@@ -130,10 +126,22 @@ export function fpMambaProblem({ mixer, bcNorm, eps }: FpMambaMap): FpMambaProbl
         const state = decayed.add(dt.mul(mixed).expandDims(1).mul(b.expandDims(-1)));
         return { y: finish(mixed, context), state };
       },
+      pieces: {
+        theta: (inputs, h, y, { weights }) => ({ inputs: turned(inputs), weights, initial: { y, h } }),
+        stateAfter: lastState,
+      },
     },
   );
-  return { problem, lastState: (y, theta) => scanned(y, theta).states.index(1, -1) };
+  return { problem, lastState };
 }
+
+/** From batch first to time first, and back. */
+const turned = ({ x, dt, projection, gate }: FpMambaInputs): FpMambaInputs => ({
+  x: timeFirst(x),
+  dt: timeFirst(dt),
+  projection: timeFirst(projection),
+  ...(gate === undefined ? {} : { gate: timeFirst(gate) }),
+});
 
 /** The mixer's projections and [B, C] at y_{t-1}: one product with y, whose result is added to the last columns. */
 function splitProjection(

@@ -67,6 +67,14 @@ export function fpRnnProblem(mixer: Mixer): CausalProblem<FpRnnTheta, Tracer> {
         const y = local(solution, context);
         return { y, state: y };
       },
+      pieces: {
+        theta: ({ drive, lambda, projection }, _state, previous, { mixer: bound }) => ({
+          inputs: { drive: timeFirst(drive), lambda: timeFirst(lambda), projection: timeFirst(projection) },
+          mixer: bound,
+          initial: previous,
+        }),
+        stateAfter: (y) => y.index(1, -1),
+      },
     },
   );
 }
