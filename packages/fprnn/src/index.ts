@@ -44,7 +44,9 @@ export {
   sequential,
   type Solved,
   type Solver,
+  type SolverOptions,
   type Tolerances,
+  type TraceOption,
 } from "./solvers/index.ts";
 export { type SolveStats, type SolveStatus, STATUSES } from "./stats.ts";
 export {

@@ -16,6 +16,11 @@ export interface SolveStats<T = Tracer> {
   readonly iterations: T;
   /** float[batch]: the residual of the iterate that is returned, the largest over time (see `relativeResidual`). */
   readonly residual: T;
+  /**
+   * The residual of the iterate that each iteration began with, where the solver was asked to `trace`: float[iteration,
+   * batch], or float[iteration, time] with `trace: "time"`; -1 for iterations that were not made.
+   */
+  readonly residuals?: T;
 }
 
 /** Status codes from the residuals [batch] of what is returned; `diverged` bool[batch] marks rows that were given up. */

@@ -2,12 +2,18 @@
 import { full, scan, stopGradient, type Tracer, whileLoop } from "@banach/autograd";
 import type { Causal, CausalProblem } from "../problem.ts";
 import { detachStats, relativeResidual, statusOf } from "../stats.ts";
-import { type CausalSolver, requireTolerances, type Solved, type Tolerances } from "./solver.ts";
+import { type CausalSolver, requireTolerances, type Solved, type SolverOptions, type Tolerances } from "./solver.ts";
+import { record, requireTrace, startTrace, type TraceCarry, type TraceOption } from "./trace.ts";
 
 /** How a sweep over time is differentiated. */
 export interface SweepGradient {
   /** Whether the gradient flows from the hidden-dependent parameters at t to y_{t-1}. */
   readonly carry: boolean;
+}
+
+/** A solver, or what of it a sweep needs. */
+export interface SweepTolerances extends Tolerances {
+  readonly trace?: TraceOption;
 }
 
 /**
@@ -16,15 +22,18 @@ export interface SweepGradient {
  * max|y - F(y)| / (max|F(y)| + 1e-8) < tol. Finds Picard's fixed point where the map contracts, at a cost that does not
  * depend on how long Picard would take to carry information through time. Defaults: tol 0.03, maxSteps 40 (per step).
  */
-export function sequential(options: Partial<Tolerances> = {}): CausalSolver {
+export function sequential(options: SolverOptions = {}): CausalSolver {
   const tolerances = requireTolerances("sequential", options, { tol: 0.03, maxSteps: 40 });
+  const { trace = false } = options;
+  requireTrace("sequential", trace);
   return {
     kind: "causal",
     name: "sequential",
     ...tolerances,
-    with: (changed) => sequential({ ...tolerances, ...changed }),
+    trace,
+    with: (changed) => sequential({ ...options, ...tolerances, ...changed }),
     solve: (problem, y0, theta) => {
-      const { y, stats } = sweepTime(problem, y0, theta, tolerances, { carry: true });
+      const { y, stats } = sweepTime(problem, y0, theta, { ...tolerances, trace }, { carry: true });
       return { y: stopGradient(y), stats };
     },
   };
@@ -38,7 +47,7 @@ export function sweepTime<Theta, State>(
   problem: CausalProblem<Theta, State>,
   y0: Tracer,
   theta: Theta,
-  tolerances: Tolerances,
+  tolerances: SweepTolerances,
   gradient: SweepGradient,
 ): Solved<State> {
   return problem.causal((causal) => sweepCausal(causal, y0, theta, tolerances, gradient));
@@ -48,7 +57,7 @@ function sweepCausal<Theta, Input, State, Context>(
   causal: Causal<Theta, Input, State, Context>,
   y0: Tracer,
   theta: Theta,
-  tolerances: Tolerances,
+  tolerances: SweepTolerances,
   gradient: SweepGradient,
 ): Solved<State> {
   const { inputs, state, previous } = causal.prepare(theta);
@@ -60,12 +69,12 @@ function sweepCausal<Theta, Input, State, Context>(
       const seen = gradient.carry ? carry.previous : stopGradient(carry.previous);
       const context = causal.at(input, before, seen, theta);
       const detached = stopGradient(context) as Context;
-      const { solution, iterations } = solveLocally(causal, detached, xs.start, tolerances);
+      const { solution, iterations, trace } = solveLocally(causal, detached, xs.start, tolerances);
       const { y, state: after } = causal.advance(before, solution, context);
       const residual = ownResidual(causal, detached, y);
       return [
         { state: after, previous: y },
-        { y, residual, iterations },
+        { y, residual, iterations, trace },
       ];
     },
     { state, previous },
@@ -79,8 +88,14 @@ function sweepCausal<Theta, Input, State, Context>(
       status: statusOf(residual, tolerances.tol),
       iterations: steps.iterations.max({ axes: 0 }),
       residual,
+      ...(steps.trace === null ? {} : { residuals: traceOver(steps.trace, tolerances) }),
     }),
   };
+}
+
+/** From the traces of all steps [time, batch, iteration]: the largest over time, or over the batch. */
+function traceOver(traces: Tracer, { trace }: SweepTolerances): Tracer {
+  return traces.max({ axes: trace === "time" ? 1 : 0 }).transpose([1, 0]);
 }
 
 interface LocalSolution {
@@ -88,6 +103,8 @@ interface LocalSolution {
   readonly solution: Tracer;
   /** int32[batch]. */
   readonly iterations: Tracer;
+  /** [batch, iteration], or null where none is wanted. */
+  readonly trace: Tracer | null;
 }
 
 /** The residual [batch] of what is returned, which is one application further than where the loop stopped. */
@@ -105,16 +122,28 @@ function solveLocally<Theta, Input, State, Context>(
   causal: Causal<Theta, Input, State, Context>,
   detached: Context,
   start: Tracer,
-  { tol, maxSteps }: Tolerances,
+  { tol, maxSteps, trace: wanted = false }: SweepTolerances,
 ): LocalSolution {
+  const trace = startTrace(wanted !== false, start, maxSteps);
   const { carry, steps } = whileLoop(
-    ({ residual }: { y: Tracer; residual: Tracer }) => residual.greaterEqual(tol),
-    ({ y }) => {
+    ({ residual }: LocalCarry) => residual.greaterEqual(tol),
+    ({ y, trace: before }) => {
       const next = causal.local(y, detached);
-      return { y: next, residual: relativeResidual(y, next) };
+      const residual = relativeResidual(y, next);
+      return { y: next, residual, ...(before === undefined ? {} : { trace: record(before, residual) }) };
     },
-    { y: start, residual: full([start.dim(0)], Infinity, start.dtype) },
+    {
+      y: start,
+      residual: full([start.dim(0)], Infinity, start.dtype),
+      ...(trace === undefined ? {} : { trace }),
+    },
     { maxSteps },
   );
-  return { solution: stopGradient(carry.y), iterations: steps };
+  return { solution: stopGradient(carry.y), iterations: steps, trace: carry.trace?.values ?? null };
+}
+
+interface LocalCarry {
+  readonly y: Tracer;
+  readonly residual: Tracer;
+  readonly trace?: TraceCarry;
 }

@@ -3,6 +3,7 @@ import type { Tracer } from "@banach/autograd";
 import { ArgumentError } from "@banach/autograd";
 import type { CausalProblem, Problem } from "../problem.ts";
 import type { SolveStats } from "../stats.ts";
+import type { TraceOption } from "./trace.ts";
 
 export interface Tolerances {
   /** Residual below which a sequence counts as solved; 0 makes exactly maxSteps iterations. */
@@ -19,8 +20,15 @@ export interface Solved<State = never> {
   readonly state?: State;
 }
 
+/** What every solver may be asked for. */
+export interface SolverOptions extends Partial<Tolerances> {
+  /** Whether `stats.residuals` tells the residual of every iteration; default false, which costs nothing. */
+  readonly trace?: TraceOption;
+}
+
 interface SolverBase<S> extends Tolerances {
   readonly name: string;
+  readonly trace?: TraceOption;
   /** The same solver with other tolerances. */
   readonly with: (tolerances: Partial<Tolerances>) => S;
 }

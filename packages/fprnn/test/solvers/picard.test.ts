@@ -87,6 +87,36 @@ describe("picard", () => {
     );
   });
 
+  it("stops on the best residual seen or on the one at hand, and returns the last iterate or the best", async () => {
+    // y -> r - y^2: attracted to two points in turn, it passes close by the fixed point between them at first.
+    const problem: Problem<Tracer> = { step: (y, theta) => theta.sub(y.mul(y)) };
+    const fixed = (Math.sqrt(1 + 4 * 0.9) - 1) / 2;
+    const start = constantData(fixed + 1e-4, [1, 1, 1]);
+    const run = (rule: "best" | "current", quantileOf: number) => {
+      const solver = picard({ rule, tol: 1e-6, maxSteps: 40, quantile: quantileOf });
+      return solve(device, problem, start, constantData(0.9, [1, 1, 1]), { solver, throw: false });
+    };
+    const best = await run("best", 1);
+    const current = await run("current", 1);
+    expect(Math.abs(best.y.data[0]! - fixed)).toBeGreaterThan(0.01);
+    expect(Math.abs(current.y.data[0]! - fixed)).toBeLessThan(2e-4);
+    expect(current.stats.residual.data[0]).toBeLessThan(best.stats.residual.data[0]!);
+  });
+
+  it("waits under the current rule until the residuals at hand meet the tolerance together", async () => {
+    // Residuals that rise again: a row's best is old news to the current rule.
+    const problem: Problem<Tracer> = { step: (y, theta) => y.add(y.mul(theta).sin().mul(0.9)) };
+    const run = (rule: "best" | "current") =>
+      solve(device, problem, constantData(0.1, [1, 1, 1]), constantData(1, [1, 1, 1]), {
+        solver: picard({ rule, tol: 1e-7, maxSteps: 300 }),
+        throw: false,
+      });
+    const [best, current] = [await run("best"), await run("current")];
+    expect(current.stats.iterations.data[0]).toBeGreaterThanOrEqual(best.stats.iterations.data[0]!);
+    expect(status(current.stats.status.data)).toEqual(["converged"]);
+    expect(current.y.data[0]).toBeCloseTo(Math.PI, 6);
+  });
+
   it("makes one iteration with maxSteps 1", async () => {
     const { y } = await solve(device, scalarMap(0.5), constantData(0), constantData(1), { maxSteps: 1, throw: false });
     expect(y.data[0]).toBe(1);
@@ -101,6 +131,8 @@ describe("picard", () => {
     [{ decay: 2 }, /decay must be in \(0, 1\], got 2/],
     [{ patience: 0 }, /patience must be at least 1, got 0/],
     [{ quantile: 1.1 }, /quantile must be in \[0, 1\], got 1.1/],
+    [{ rule: "last" as never }, /picard: rule must be one of best, current; got last/],
+    [{ trace: 3 as never }, /picard: trace must be true, false or "time", got 3/],
   ])("refuses %o", (options, message) => {
     expect(() => picard(options)).toThrow(message);
   });

@@ -1,0 +1,37 @@
+/** Every solver, and ways to run one, for tests that hold for all of them. */
+import { array, type Device, type HostTensor, type Tracer } from "@banach/autograd";
+import {
+  type CausalProblem,
+  picard,
+  sequential,
+  solve,
+  type Solution,
+  type Solver,
+  STATUSES,
+  type Tolerances,
+} from "../../src/index.ts";
+
+/** By what it is called in the names of tests. */
+export const SOLVERS: Readonly<Record<string, (tolerances: Partial<Tolerances>) => Solver>> = {
+  picard: (tolerances) => picard(tolerances),
+  "picard, current rule": (tolerances) => picard({ ...tolerances, rule: "current" }),
+  sequential: (tolerances) => sequential(tolerances),
+};
+
+export const EVERY_SOLVER = Object.entries(SOLVERS);
+
+export const statuses = (codes: ArrayLike<number>): string[] => Array.from(codes, (code) => STATUSES[code]!);
+
+/** The solver's own iterate, from zeros unless a start is given; unsolved sequences do not throw. */
+export function solved<Theta extends { readonly x: Tracer }>(
+  device: Device,
+  problem: CausalProblem<Theta>,
+  theta: Parameters<typeof solve<Theta>>[3],
+  solver: Solver,
+  start?: HostTensor,
+): Promise<Solution> {
+  const { shape, dtype } = (theta as unknown as { readonly x: HostTensor }).x;
+  const size = shape.reduce((a, b) => a * b, 1);
+  const zeros = dtype === "float64" ? new Float64Array(size) : new Float32Array(size);
+  return solve(device, problem, start ?? array(zeros, { shape }), theta, { solver, throw: false });
+}
