@@ -37,6 +37,8 @@ export {
 } from "./mixers/index.ts";
 export { type Causal, type CausalProblem, causalProblem, type Pieces, type Problem } from "./problem.ts";
 export {
+  anderson,
+  type AndersonOptions,
   type CausalSolver,
   type ParallelSolver,
   picard,

@@ -1,4 +1,5 @@
 /** Solvers: one file and one line each. */
+export { anderson, type AndersonOptions } from "./anderson.ts";
 export { picard, type PicardOptions } from "./picard.ts";
 export { sequential } from "./sequential.ts";
 export type { CausalSolver, ParallelSolver, Solved, Solver, SolverOptions, Tolerances } from "./solver.ts";

@@ -1,6 +1,7 @@
 /** Every solver, and ways to run one, for tests that hold for all of them. */
 import { array, type Device, type HostTensor, type Tracer } from "@banach/autograd";
 import {
+  anderson,
   type CausalProblem,
   picard,
   sequential,
@@ -15,6 +16,8 @@ import {
 export const SOLVERS: Readonly<Record<string, (tolerances: Partial<Tolerances>) => Solver>> = {
   picard: (tolerances) => picard(tolerances),
   "picard, current rule": (tolerances) => picard({ ...tolerances, rule: "current" }),
+  anderson: (tolerances) => anderson(tolerances),
+  "anderson, damped": (tolerances) => anderson({ ...tolerances, damping: 0.7, memory: 3, regularisation: 1e-6 }),
   sequential: (tolerances) => sequential(tolerances),
 };
 
