@@ -119,6 +119,8 @@ export function mapNestedGraphs(equation: Equation, f: (graph: Graph) => Graph):
 
 /** The equation with its operands and results replaced; parameters are kept. */
 export function rewire(equation: Equation, inputs: readonly Atom[], outputs: readonly Var[]): Equation {
-  // Replacing atoms by atoms of the same types keeps the pairing of primitive and params.
-  return { ...equation, inputs, outputs };
+  const { primitive, params } = equation;
+  // Written out: to V8, what a spread makes is of another shape in every place and after every pass, and all code that
+  // sees equations is slow then. Replacing atoms by atoms of the same types keeps the pairing of primitive and params.
+  return { primitive, params, inputs, outputs } as Equation;
 }

@@ -32,15 +32,24 @@ export function sameAccess(a: Access, b: Access): boolean {
 
 /** Equal where it matters: strides of axes of size 1 are never multiplied by anything but 0. */
 export function sameOn(shape: Shape, a: Access, b: Access): boolean {
-  const seen = (access: Access): Access => ({
-    ...access,
-    strides: access.strides.map((stride, axis) => (shape[axis] === 1 ? 0 : stride)),
-  });
+  const seen = (access: Access): Access =>
+    withStrides(
+      access,
+      access.strides.map((stride, axis) => (shape[axis] === 1 ? 0 : stride)),
+    );
   return sameAccess(seen(a), seen(b));
 }
 
+/** Written out, as thousands of accesses are: to V8, what a spread makes is of another shape in every place. */
+export function withStrides({ offset, loops }: Access, strides: readonly number[]): Access {
+  return { offset, strides, loops };
+}
+
 export function transposed(access: Access, permutation: readonly number[]): Access {
-  return { ...access, strides: permutation.map((axis) => dimOf(access.strides, axis)) };
+  return withStrides(
+    access,
+    permutation.map((axis) => dimOf(access.strides, axis)),
+  );
 }
 
 /** Axes that are repeated or new do not move the access. */
@@ -50,21 +59,21 @@ export function broadcasted(access: Access, from: Shape, shape: Shape, dims: rea
     if (source === -1 || (from[source] === 1 && size !== 1)) return 0;
     return dimOf(access.strides, source);
   });
-  return { ...access, strides };
+  return withStrides(access, strides);
 }
 
 export function sliced(access: Access, start: readonly number[], steps: readonly number[]): Access {
   return {
-    ...access,
     offset: start.reduce((offset, from, axis) => offset + from * dimOf(access.strides, axis), access.offset),
     strides: access.strides.map((stride, axis) => stride * dimOf(steps, axis)),
+    loops: access.loops,
   };
 }
 
 /** Axis 0 becomes the counter of a loop. */
 export function steppedBy(access: Access, counter: LoopCounter): Access {
   const [stride = 0, ...strides] = access.strides;
-  return { ...access, strides, loops: [...access.loops, { counter, stride }] };
+  return { offset: access.offset, strides, loops: [...access.loops, { counter, stride }] };
 }
 
 /**
@@ -72,7 +81,12 @@ export function steppedBy(access: Access, counter: LoopCounter): Access {
  * groups of equal extent; within a group the old axes must be evenly spaced.
  */
 export function reshaped(access: Access, from: Shape, to: Shape): Access | null {
-  if (from.includes(0)) return { ...access, strides: to.map(() => 0) };
+  if (from.includes(0)) {
+    return withStrides(
+      access,
+      to.map(() => 0),
+    );
+  }
   const old = from
     .map((size, axis) => ({ size, stride: dimOf(access.strides, axis) }))
     .filter(({ size }) => size !== 1);
@@ -106,5 +120,5 @@ export function reshaped(access: Access, from: Shape, to: Shape): Access | null 
       stride *= dimOf(to, inner);
     }
   }
-  return { ...access, strides };
+  return withStrides(access, strides);
 }

@@ -87,11 +87,13 @@ export function childrenOf(expression: Expression): readonly Expression[] {
     case "read":
     case "index":
     case "accumulated":
-      return [];
+      return NONE;
     default:
       return expression satisfies never;
   }
 }
+
+const NONE: readonly Expression[] = [];
 
 /**
  * Rebuilds an expression bottom-up; `f` sees a node whose children are already rebuilt. Shared nodes stay shared, also
@@ -105,24 +107,49 @@ export function rewriteExpression(
   const visit = (node: Expression): Expression => {
     const known = done.get(node);
     if (known !== undefined) return known;
-    const result = f(withChildren(node, childrenOf(node).map(visit)));
+    const children = childrenOf(node);
+    const result = f(children.length === 0 ? node : withChildren(node, children, children.map(visit)));
     done.set(node, result);
     return result;
   };
   return visit(root);
 }
 
-function withChildren(node: Expression, children: readonly Expression[]): Expression {
-  const same = children.every((child, i) => child === childrenOf(node)[i]);
+function withChildren(node: Expression, before: readonly Expression[], children: readonly Expression[]): Expression {
+  const same = children.every((child, i) => child === before[i]);
   if (same) return node;
   const [first, second] = children;
   switch (node.kind) {
-    case "apply":
-      return { ...node, args: children };
+    case "apply": {
+      const { kind, operation, dtype, direction } = node;
+      return direction === undefined
+        ? { kind, operation, dtype, args: children }
+        : { kind, operation, direction, dtype, args: children };
+    }
     case "gather":
       return first === undefined ? node : { ...node, index: first };
     case "bits":
       return first === undefined || second === undefined ? node : { ...node, key: [first, second] };
+    default:
+      return node;
+  }
+}
+
+/** The same memory read elsewhere. Written out, as accesses are. */
+export function readAt({ dtype, buffer }: Read, access: Access): Read {
+  return { kind: "read", dtype, buffer, access };
+}
+
+/** The node with its access mapped, if it has one. */
+export function mapAccess(node: Expression, f: (access: Access) => Access): Expression {
+  switch (node.kind) {
+    case "read":
+      return readAt(node, f(node.access));
+    case "index":
+    case "gather":
+      return { ...node, access: f(node.access) };
+    case "bits":
+      return { ...node, counter: f(node.counter) };
     default:
       return node;
   }
@@ -140,27 +167,19 @@ export function mapAccesses(
     if (result === null) failures.push(access);
     return result ?? access;
   };
-  const result = rewriteExpression(
-    root,
-    (node) => {
-      switch (node.kind) {
-        case "read":
-        case "index":
-        case "gather":
-          return { ...node, access: moved(node.access) };
-        case "bits":
-          return { ...node, counter: moved(node.counter) };
-        default:
-          return node;
-      }
-    },
-    done,
-  );
+  const result = rewriteExpression(root, (node) => mapAccess(node, moved), done);
   return failures.length === 0 ? result : null;
 }
 
 /** Visits every node once, children first. */
 export function visitExpression(root: Expression, f: (node: Expression) => void): void {
+  // Most are a constant or a read.
+  if (childrenOf(root).length === 0) f(root);
+  else visitExpressions([root], f);
+}
+
+/** Visits every node of several expressions once, children first. */
+export function visitExpressions(roots: readonly Expression[], f: (node: Expression) => void): void {
   const seen = new Set<Expression>();
   const visit = (node: Expression): void => {
     if (seen.has(node)) return;
@@ -168,7 +187,7 @@ export function visitExpression(root: Expression, f: (node: Expression) => void)
     childrenOf(node).forEach(visit);
     f(node);
   };
-  visit(root);
+  roots.forEach(visit);
 }
 
 /** Operations that cost about as much as a dozen additions. */
@@ -199,10 +218,8 @@ export function costOf(root: Expression): number {
 /** Distinct buffers that an expression reads. */
 export function buffersOf(roots: readonly Expression[]): ReadonlySet<ProgramBuffer> {
   const buffers = new Set<ProgramBuffer>();
-  for (const root of roots) {
-    visitExpression(root, (node) => {
-      if (node.kind === "read" || node.kind === "gather") buffers.add(node.buffer);
-    });
-  }
+  visitExpressions(roots, (node) => {
+    if (node.kind === "read" || node.kind === "gather") buffers.add(node.buffer);
+  });
   return buffers;
 }

@@ -1,5 +1,5 @@
 /** The lowering library: graphs to programs of fused kernels, with a memory plan. It knows no backend. */
-export type { Access, LoopCounter } from "./access.ts";
+export { type Access, type LoopCounter, withStrides } from "./access.ts";
 export {
   type Apply,
   buffersOf,
@@ -7,6 +7,7 @@ export {
   costOf,
   type Expression,
   type Gather,
+  mapAccess,
   type ProgramBuffer,
   type RandomBits,
   type Read,

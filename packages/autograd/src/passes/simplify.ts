@@ -7,6 +7,7 @@ import {
   isVar,
   type Literal,
   mapNestedGraphs,
+  rewire,
   type Var,
 } from "../ir/graph.ts";
 import { sameShape, sameType, type TensorType } from "../ir/tensor-type.ts";
@@ -98,7 +99,9 @@ function moved(equation: Equation, origin: Origin): Rewrite {
   if (x === undefined || y === undefined) return null;
   if (isIdentity(equation, x.type, y.type)) return x;
   const inner = origin(x);
-  if (equation.primitive === "reshape" && inner?.primitive === "reshape") return { ...equation, inputs: inner.inputs };
+  if (equation.primitive === "reshape" && inner?.primitive === "reshape") {
+    return rewire(equation, inner.inputs, equation.outputs);
+  }
   if (equation.primitive === "transpose" && inner?.primitive === "transpose") return composeTransposes(equation, inner);
   if (equation.primitive === "broadcast_in_dim" && inner?.primitive === "broadcast_in_dim") {
     const dims = inner.params.dims.map((dim) => equation.params.dims[dim] ?? 0);

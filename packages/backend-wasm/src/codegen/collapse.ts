@@ -1,6 +1,6 @@
 /** Fewer, longer loops: axes of size 1 go, and neighbours along which every access runs on become one axis. */
 import type { Access, Expression, Store } from "@banach/autograd/backend";
-import { rewriteExpression, visitExpression } from "@banach/autograd/backend";
+import { mapAccess, rewriteExpression, visitExpression, withStrides } from "@banach/autograd/backend";
 
 /** The accesses of expressions and stores, in one list. */
 export function accessesOf(expressions: readonly Expression[], stores: readonly Store[]): readonly Access[] {
@@ -43,7 +43,11 @@ export function regroup(
 ): { readonly sizes: readonly number[]; readonly access: (access: Access) => Access } {
   return {
     sizes: groups.map((group) => group.reduce((size, axis) => size * (shape[axis] ?? 1), 1)),
-    access: (access) => ({ ...access, strides: groups.map((group) => access.strides[group.at(-1) ?? 0] ?? 0) }),
+    access: (access) =>
+      withStrides(
+        access,
+        groups.map((group) => access.strides[group.at(-1) ?? 0] ?? 0),
+      ),
   };
 }
 
@@ -54,25 +58,13 @@ export function mapAll(
   access: (access: Access) => Access,
 ): { readonly expressions: readonly Expression[]; readonly stores: readonly Store[] } {
   const known = new Map<Expression, Expression>();
-  const move = (root: Expression): Expression =>
-    rewriteExpression(
-      root,
-      (node) => {
-        switch (node.kind) {
-          case "read":
-          case "index":
-          case "gather":
-            return { ...node, access: access(node.access) };
-          case "bits":
-            return { ...node, counter: access(node.counter) };
-          default:
-            return node;
-        }
-      },
-      known,
-    );
+  const move = (root: Expression): Expression => rewriteExpression(root, (node) => mapAccess(node, access), known);
   return {
     expressions: expressions.map(move),
-    stores: stores.map((store) => ({ ...store, access: access(store.access), value: move(store.value) })),
+    stores: stores.map((store) => ({
+      buffer: store.buffer,
+      access: access(store.access),
+      value: move(store.value),
+    })),
   };
 }

@@ -1,16 +1,15 @@
 /** Contractions: operands are memory seen through any strides, which packing absorbs. */
 import { freeAxes } from "../../ir/infer/contraction.ts";
 import { dimOf, sizeOf } from "../../ir/tensor-type.ts";
-import type { Access } from "../access.ts";
-import type { Read } from "../expression.ts";
+import { withStrides } from "../access.ts";
+import { type Read, readAt } from "../expression.ts";
 import type { LowerRule } from "../rule.ts";
 import { accumulated } from "./reduction.ts";
 
 /** The access over batch, m, n, k: `axes` gives the operand's own axis for each of them, null where it has none. */
 function operand(read: Read, axes: readonly (number | null)[]): Read {
   const strides = axes.map((axis) => (axis === null ? 0 : dimOf(read.access.strides, axis)));
-  const access: Access = { ...read.access, strides };
-  return { ...read, access };
+  return readAt(read, withStrides(read.access, strides));
 }
 
 export const dot_general: LowerRule<"dot_general"> = ({ inputs: [a, b], outputs: [out], params }, { block }) => {

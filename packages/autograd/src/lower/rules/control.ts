@@ -1,8 +1,8 @@
 /** Loops stay loops: their carries live in memory of their own, their bodies are blocks. */
 import { sizeOf, type TensorType } from "../../ir/tensor-type.ts";
-import { type LoopCounter, steppedBy, wholeOf } from "../access.ts";
+import { type LoopCounter, steppedBy, wholeOf, withStrides } from "../access.ts";
 import type { Block, Value } from "../block.ts";
-import { costOf, type Expression, mapAccesses, type ProgramBuffer, type Read } from "../expression.ts";
+import { costOf, type Expression, mapAccesses, type ProgramBuffer, type Read, readAt } from "../expression.ts";
 import type { LowerRule } from "../rule.ts";
 import { accumulated } from "./reduction.ts";
 
@@ -88,7 +88,7 @@ export const scan: LowerRule<"scan"> = ({ inputs, outputs, params }, { block, ne
 function sliceAt({ type, expression }: Stored, counter: LoopCounter): Stored {
   return {
     type: { dtype: type.dtype, shape: type.shape.slice(1) },
-    expression: { ...expression, access: steppedBy(expression.access, counter) },
+    expression: readAt(expression, steppedBy(expression.access, counter)),
   };
 }
 
@@ -165,10 +165,12 @@ function writeTest(test: Block, { active, flag }: RowState, predicate: Value): v
 /** The new value where the row is active, else the old one. */
 function frozen({ active }: RowState, value: Expression, old: Read): Expression {
   if (active.type.shape.length === 0) return value;
-  const row = mapAccesses(active.expression, (access) => ({
-    ...access,
-    strides: old.access.strides.map((_, axis) => (axis === 0 ? (access.strides[0] ?? 0) : 0)),
-  }));
+  const row = mapAccesses(active.expression, (access) =>
+    withStrides(
+      access,
+      old.access.strides.map((_, axis) => (axis === 0 ? (access.strides[0] ?? 0) : 0)),
+    ),
+  );
   if (row === null) throw new RangeError("lower: a repeated access always exists");
   return { kind: "apply", operation: "select", dtype: old.dtype, args: [row, value, old] };
 }

@@ -1,6 +1,6 @@
 /** Gather is an expression like any other; scatter_add is a kernel that adds to a copy in order. */
 import { dimOf } from "../../ir/tensor-type.ts";
-import type { Access } from "../access.ts";
+import { type Access, withStrides } from "../access.ts";
 import { type Expression, mapAccesses } from "../expression.ts";
 import type { LowerRule } from "../rule.ts";
 
@@ -11,16 +11,15 @@ function around(access: Access, axis: number, indexRank: number): { readonly acc
     ...new Array<number>(indexRank).fill(0),
     ...access.strides.slice(axis + 1),
   ];
-  return { access: { ...access, strides }, stride: dimOf(access.strides, axis) };
+  return { access: withStrides(access, strides), stride: dimOf(access.strides, axis) };
 }
 
 /** The indices over the axes of the result: `before` axes to the left of theirs, `after` to the right. */
 function spread(indices: Expression, before: number, after: number): Expression {
   const zeros = (count: number): number[] => new Array<number>(count).fill(0);
-  const moved = mapAccesses(indices, (access) => ({
-    ...access,
-    strides: [...zeros(before), ...access.strides, ...zeros(after)],
-  }));
+  const moved = mapAccesses(indices, (access) =>
+    withStrides(access, [...zeros(before), ...access.strides, ...zeros(after)]),
+  );
   if (moved === null) throw new RangeError("lower: a repeated access always exists");
   return moved;
 }
