@@ -40,6 +40,8 @@ export {
   anderson,
   type AndersonOptions,
   type CausalSolver,
+  newton,
+  type NewtonOptions,
   type ParallelSolver,
   picard,
   type PicardOptions,

@@ -3,6 +3,7 @@ import { array, type Device, type HostTensor, type Tracer } from "@banach/autogr
 import {
   anderson,
   type CausalProblem,
+  newton,
   picard,
   sequential,
   solve,
@@ -18,6 +19,7 @@ export const SOLVERS: Readonly<Record<string, (tolerances: Partial<Tolerances>) 
   "picard, current rule": (tolerances) => picard({ ...tolerances, rule: "current" }),
   anderson: (tolerances) => anderson(tolerances),
   "anderson, damped": (tolerances) => anderson({ ...tolerances, damping: 0.7, memory: 3, regularisation: 1e-6 }),
+  newton: (tolerances) => newton(tolerances),
   sequential: (tolerances) => sequential(tolerances),
 };
 
