@@ -3,7 +3,7 @@ import { GraphError } from "../errors.ts";
 import { type Atom, type Graph, isVar, type Var } from "../ir/graph.ts";
 import { type DType, type Shape, sizeOf, type TensorType } from "../ir/tensor-type.ts";
 import { type Access, wholeOf } from "./access.ts";
-import { costOf, type Expression, type ProgramBuffer, type Read, visitExpression } from "./expression.ts";
+import { childrenOf, costOf, type Expression, type ProgramBuffer, type Read, visitExpression } from "./expression.ts";
 import type { Step } from "./program.ts";
 
 /** A value of the graph: an expression over the axes of its shape. */
@@ -61,7 +61,7 @@ export class Block {
   define(v: Var, expression: Expression): void {
     const value = { type: v.type, expression };
     const again = (this.uses.get(v) ?? 0) > 1 && costOf(expression) > CHEAP;
-    this.set(v, again || countNodes(expression) > MAX_NODES ? this.stored(value) : value);
+    this.set(v, again || hasMoreNodes(expression, MAX_NODES) ? this.stored(value) : value);
   }
 
   /** The value as memory: itself where it is memory already, else what a new map kernel writes. */
@@ -100,8 +100,20 @@ function countUses(graph: Graph): ReadonlyMap<Var, number> {
   return uses;
 }
 
-function countNodes(expression: Expression): number {
+function hasMoreNodes(expression: Expression, limit: number): boolean {
+  if (!hasMoreUses(expression, limit)) return false;
   let count = 0;
   visitExpression(expression, () => count++);
-  return count;
+  return count > limit;
+}
+
+/** Nodes counted as often as they are used: never fewer, and quickly known to be few. */
+function hasMoreUses(expression: Expression, limit: number): boolean {
+  let left = limit;
+  const visit = (node: Expression): void => {
+    left--;
+    if (left >= 0) childrenOf(node).forEach(visit);
+  };
+  visit(expression);
+  return left < 0;
 }

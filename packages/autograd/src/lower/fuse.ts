@@ -1,8 +1,9 @@
 /** Fusion: an elementwise kernel joins an earlier one over the same points, or has it wait, so that values pass in registers. */
 import { sameShape, type Shape } from "../ir/tensor-type.ts";
-import { type Access, sameOn } from "./access.ts";
+import { type Access, sameOn, withStrides } from "./access.ts";
 import {
   buffersOf,
+  childrenOf,
   type Expression,
   mapAccesses,
   type ProgramBuffer,
@@ -34,12 +35,12 @@ export function fuse(program: Program): Program {
 }
 
 function fuseList(steps: readonly Step[]): readonly Step[] {
-  const list: Step[] = [];
-  for (const original of steps) {
-    const step = fuseNested(original);
-    if (step.kind !== "map" || !(joinEarlier(list, step) || joinDelayed(list, step))) list.push(step);
+  const list: Entry[] = [];
+  for (const step of steps) {
+    const entry = entryOf(fuseNested(step));
+    if (!isMap(entry) || !(joinEarlier(list, entry) || joinDelayed(list, entry))) list.push(entry);
   }
-  return list;
+  return list.map(({ step }) => step);
 }
 
 function fuseNested(step: Step): Step {
@@ -53,17 +54,49 @@ function fuseNested(step: Step): Step {
   }
 }
 
-/** Moves `map` up to a kernel that it can join, if nothing on the way depends on their order. */
-function joinEarlier(list: Step[], map: MapKernel): boolean {
-  for (let i = list.length - 1; i >= 0; i--) {
-    const step = list[i];
-    if (step === undefined) return false;
-    const joined = isKernel(step) && step.kind !== "scatter" ? join(step, map) : null;
-    if (joined !== null) {
-      list[i] = joined;
-      return true;
+/** A step of a list that is being fused, and what has to be known of it for each of the others. */
+interface Entry {
+  step: Step;
+  /** Of the step and all in it, and of what has joined it. */
+  readonly reads: Set<ProgramBuffer>;
+  readonly writes: Set<ProgramBuffer>;
+  /** Of the values that are stored; null until something could join. */
+  nodes: Set<Expression> | null;
+}
+
+interface MapEntry extends Entry {
+  step: MapKernel;
+}
+
+const isMap = (entry: Entry): entry is MapEntry => entry.step.kind === "map";
+
+function entryOf(step: Step): Entry {
+  const reads = new Set<ProgramBuffer>();
+  const writes = new Set<ProgramBuffer>();
+  visitSteps([step], (inner) => {
+    if (isKernel(inner)) {
+      for (const buffer of readBy(inner)) reads.add(buffer);
+      for (const buffer of writtenBy(inner)) writes.add(buffer);
+    } else if (inner.kind === "while") {
+      reads.add(inner.flag);
+      writes.add(inner.flag).add(inner.steps);
     }
-    if (dependsOn(map, step)) return false;
+  });
+  return { step, reads, writes, nodes: null };
+}
+
+function meet(some: ReadonlySet<ProgramBuffer>, others: ReadonlySet<ProgramBuffer>): boolean {
+  for (const buffer of some) if (others.has(buffer)) return true;
+  return false;
+}
+
+/** Moves a map up to a kernel that it can join, if nothing on the way depends on their order. */
+function joinEarlier(list: readonly Entry[], map: MapEntry): boolean {
+  for (let i = list.length - 1; i >= 0; i--) {
+    const entry = list[i];
+    if (entry === undefined) return false;
+    if (join(entry, map)) return true;
+    if (dependsOn(map, entry)) return false;
   }
   return false;
 }
@@ -71,52 +104,45 @@ function joinEarlier(list: Step[], map: MapKernel): boolean {
 /** Steps between a kernel and a map that reads its results, at most, for the kernel to be delayed. */
 const REACH = 8;
 
-/** Moves a kernel whose results `map` reads down to it, if nothing on the way depends on their order. */
-function joinDelayed(list: Step[], map: MapKernel): boolean {
-  const read = readBy(map);
+/** Moves a kernel whose results a map reads down to it, if nothing on the way depends on their order. */
+function joinDelayed(list: Entry[], map: MapEntry): boolean {
   for (let i = list.length - 1; i >= Math.max(0, list.length - REACH); i--) {
-    const step = list[i];
-    if (step === undefined || !isKernel(step) || step.kind === "scatter") continue;
-    if (!writtenBy(step).some((buffer) => read.has(buffer))) continue;
-    if (list.slice(i + 1).some((later) => dependsOn(step, later))) continue;
-    const joined = join(step, map);
-    if (joined === null) continue;
+    const entry = list[i];
+    if (entry === undefined || !meet(map.reads, entry.writes)) continue;
+    if (list.slice(i + 1).some((later) => dependsOn(entry, later)) || !join(entry, map)) continue;
     list.splice(i, 1);
-    list.push(joined);
+    list.push(entry);
     return true;
   }
   return false;
 }
 
-/** Whether a kernel and another step must stay in order: one writes what the other reads or writes. */
-function dependsOn(kernel: Kernel, step: Step): boolean {
-  const written = writtenBy(kernel);
-  const read = readBy(kernel);
-  let depends = false;
-  visitSteps([step], (inner) => {
-    if (depends) return;
-    const writes = isKernel(inner) ? writtenBy(inner) : inner.kind === "while" ? [inner.flag, inner.steps] : [];
-    const reads = isKernel(inner) ? readBy(inner) : new Set(inner.kind === "while" ? [inner.flag] : []);
-    depends =
-      writes.some((buffer) => read.has(buffer) || written.includes(buffer)) ||
-      written.some((buffer) => reads.has(buffer));
-  });
-  return depends;
+/** Whether two steps must stay in order: one writes what the other reads or writes. */
+function dependsOn({ reads, writes }: Entry, other: Entry): boolean {
+  return meet(reads, other.writes) || meet(writes, other.writes) || meet(writes, other.reads);
 }
 
-/** One kernel that does the work of both, or null. */
-function join(kernel: PointKernel, original: MapKernel): PointKernel | null {
-  const map = overShape(original, kernel.shape);
-  if (map === null || !isWorthJoining(kernel, map)) return null;
-  const values = new Map(kernel.stores.map((store) => [store.buffer, store]));
-  if (map.stores.some(({ buffer }) => values.has(buffer)) || !mayOverwrite(kernel, map)) return null;
-  const stores = map.stores.map((store): Store | null => {
-    const value = throughRegisters(store.value, values, map.shape);
-    return value === null ? null : { ...store, value };
-  });
-  if (!stores.every((store) => store !== null)) return null;
-  const all = [...kernel.stores, ...stores];
-  return countNodes(all) > MAX_NODES ? null : { ...kernel, stores: all };
+/** Lets the kernel of an entry do the work of a map too, if it can. */
+function join(entry: Entry, joining: MapEntry): boolean {
+  const { step: kernel } = entry;
+  if (!isKernel(kernel) || kernel.kind === "scatter") return false;
+  // Joining pays where a value or an input is shared.
+  const takes = meet(joining.reads, entry.writes);
+  if (!takes && !meet(joining.reads, entry.reads)) return false;
+  const map = overShape(joining.step, kernel.shape);
+  // A kernel that runs in lanes must not be held up by one that cannot.
+  if (map === null || (!runsInLanes(map.stores, map.shape) && runsInLanes(kernel.stores, kernel.shape))) return false;
+  if (meet(joining.writes, entry.writes) || !mayOverwrite(entry, kernel, map)) return false;
+  const stores = takes ? throughRegisters(map, kernel.stores) : map.stores;
+  if (stores === null) return false;
+  entry.nodes ??= newNodes(kernel.stores, new Set());
+  const added = newNodes(stores, entry.nodes);
+  if (entry.nodes.size + added.size > MAX_NODES) return false;
+  entry.step = { ...kernel, stores: [...kernel.stores, ...stores] };
+  for (const node of added) entry.nodes.add(node);
+  for (const buffer of joining.reads) entry.reads.add(buffer);
+  for (const buffer of joining.writes) entry.writes.add(buffer);
+  return true;
 }
 
 /** The map over a shape that differs by axes of size 1 at most; null over any other. */
@@ -127,7 +153,7 @@ function overShape(map: MapKernel, shape: Shape): MapKernel | null {
   const move = (access: Access): Access => {
     const strides = new Array<number>(shape.length).fill(0);
     to.forEach((axis, i) => (strides[axis] = access.strides[from[i] ?? 0] ?? 0));
-    return { ...access, strides };
+    return withStrides(access, strides);
   };
   const known = new Map<Expression, Expression>();
   const stores = map.stores.map(({ buffer, access, value }): Store => {
@@ -139,13 +165,6 @@ function overShape(map: MapKernel, shape: Shape): MapKernel | null {
 }
 
 const longAxes = (shape: Shape): readonly number[] => shape.flatMap((size, axis) => (size === 1 ? [] : [axis]));
-
-/** Joining pays where a value or an input is shared; and a kernel that runs in lanes must not be held up by one that cannot. */
-function isWorthJoining(kernel: PointKernel, map: MapKernel): boolean {
-  const written = new Set(writtenBy(kernel));
-  const shared = [...readBy(map)].some((buffer) => written.has(buffer) || readBy(kernel).has(buffer));
-  return shared && (runsInLanes(map.stores, map.shape) || !runsInLanes(kernel.stores, kernel.shape));
-}
 
 /** Every access is contiguous, or constant, along the last axis. */
 function runsInLanes(stores: readonly Store[], shape: readonly number[]): boolean {
@@ -162,9 +181,11 @@ function runsInLanes(stores: readonly Store[], shape: readonly number[]): boolea
 }
 
 /** The map may overwrite what the kernel reads only where the kernel reads that very element at the same point. */
-function mayOverwrite(kernel: PointKernel, map: MapKernel): boolean {
+function mayOverwrite({ reads }: Entry, kernel: PointKernel, map: MapKernel): boolean {
+  const overwritten = map.stores.filter(({ buffer }) => reads.has(buffer));
+  if (overwritten.length === 0) return true;
   const operands = buffersOf(operandsOf(kernel));
-  return map.stores.every(
+  return overwritten.every(
     ({ buffer, access }) =>
       !operands.has(buffer) && kernel.stores.every(({ value }) => readsOnlyAt(value, buffer, access, map.shape)),
   );
@@ -179,28 +200,37 @@ function readsOnlyAt(value: Expression, buffer: ProgramBuffer, access: Access, s
   return only;
 }
 
-/** Replaces reads of what the kernel stores at the same point by the value itself; null if another point is read. */
-function throughRegisters(
-  value: Expression,
-  stores: ReadonlyMap<ProgramBuffer, Store>,
-  shape: readonly number[],
-): Expression | null {
+/**
+ * What the map stores, with reads of what the kernel stores at the same point replaced by the value itself; null if
+ * another point is read.
+ */
+function throughRegisters(map: MapKernel, kernelStores: readonly Store[]): readonly Store[] | null {
+  const values = new Map(kernelStores.map((store) => [store.buffer, store]));
   const elsewhere: Expression[] = [];
-  const result = rewriteExpression(value, (node) => {
-    if (node.kind !== "read" && node.kind !== "gather") return node;
-    const store = stores.get(node.buffer);
-    if (store === undefined) return node;
-    if (node.kind === "read" && sameOn(shape, node.access, store.access)) return store.value;
-    elsewhere.push(node);
-    return node;
+  const stores = map.stores.map(({ buffer, access, value }): Store => {
+    const taken = rewriteExpression(value, (node) => {
+      if (node.kind !== "read" && node.kind !== "gather") return node;
+      const store = values.get(node.buffer);
+      if (store === undefined) return node;
+      if (node.kind === "read" && sameOn(map.shape, node.access, store.access)) return store.value;
+      elsewhere.push(node);
+      return node;
+    });
+    return { buffer, access, value: taken };
   });
-  return elsewhere.length === 0 ? result : null;
+  return elsewhere.length === 0 ? stores : null;
 }
 
-function countNodes(stores: readonly Store[]): number {
-  const nodes = new Set<Expression>();
-  for (const { value } of stores) visitExpression(value, (node) => nodes.add(node));
-  return nodes.size;
+/** The nodes of what is stored, except those that are known, whose operands are known too. */
+function newNodes(stores: readonly Store[], known: ReadonlySet<Expression>): Set<Expression> {
+  const found = new Set<Expression>();
+  const visit = (node: Expression): void => {
+    if (known.has(node) || found.has(node)) return;
+    found.add(node);
+    childrenOf(node).forEach(visit);
+  };
+  for (const { value } of stores) visit(value);
+  return found;
 }
 
 /** Drops stores to temporaries that nothing reads, and kernels and loops that are left without any; repeats until stable. */

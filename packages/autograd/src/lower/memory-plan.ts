@@ -43,17 +43,19 @@ function place(
     })
     // Large ones first leave fewer holes.
     .sort((a, b) => b.bytes - a.bytes);
+  /** By offset. */
   const placed: { readonly interval: Interval; readonly offset: number; readonly bytes: number }[] = [];
   const offsets = new Map<ProgramBuffer, number>();
   let total = 0;
   for (const { buffer, interval, bytes } of sized) {
-    const rivals = placed.filter((other) => overlap(other.interval, interval)).sort((a, b) => a.offset - b.offset);
     let offset = 0;
-    for (const rival of rivals) {
+    for (const rival of placed) {
+      if (!overlap(rival.interval, interval)) continue;
       if (rival.offset - offset >= bytes) break;
       offset = Math.max(offset, rival.offset + rival.bytes);
     }
-    placed.push({ interval, offset, bytes });
+    const after = placed.findIndex((other) => other.offset > offset);
+    placed.splice(after === -1 ? placed.length : after, 0, { interval, offset, bytes });
     offsets.set(buffer, offset);
     total = Math.max(total, offset + bytes);
   }
