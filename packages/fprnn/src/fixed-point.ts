@@ -83,7 +83,7 @@ export function fixedPoint<Theta, State>(
   const problem = checked<AnyProblem<Theta, State>, Theta>(given);
   return adjoint.kind === "causal" && solver.kind === "causal"
     ? adjoint.apply(requireCausal(problem, adjoint.name), y0, theta, solver)
-    : (adjoint as ParallelAdjoint).apply(problem, theta, () => iterate(problem, y0, theta, solver));
+    : (adjoint as ParallelAdjoint).apply(problem, theta, () => iterate(problem, y0, theta, solver), y0);
 }
 
 interface SolverOptions extends Partial<Tolerances> {

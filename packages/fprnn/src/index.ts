@@ -1,11 +1,23 @@
 /** @banach/fprnn: fixed points as differentiable operations, and the layers and models built on them. */
 export {
   type Adjoint,
+  ADJOINT_STATUSES,
+  type AdjointStats,
+  type AdjointStatus,
   type CausalAdjoint,
+  implicit,
+  type ImplicitOptions,
+  neumann,
+  type NeumannOptions,
   type ParallelAdjoint,
   throughTime,
   type ThroughTimeOptions,
   truncated,
+  type Unsolved,
+  unrolled,
+  type UnrolledOptions,
+  valueGradAndAdjoint,
+  type ValueGradAndAdjoint,
 } from "./adjoints/index.ts";
 export {
   type CausalFixedPointOptions,
@@ -16,6 +28,13 @@ export {
   solve,
   type SolveOptions,
 } from "./fixed-point.ts";
+export {
+  type Bias,
+  type GradientBias,
+  gradientBias,
+  type GradientBiasOptions,
+  type OpenLayer,
+} from "./gradient-bias.ts";
 export { gmres, type GmresOptions, iteration, type LinearSolved, type LinearSolver } from "./linear/index.ts";
 export {
   type BoundMixer,

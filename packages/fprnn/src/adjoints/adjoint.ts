@@ -7,8 +7,8 @@ import type { CausalSolver, Solved } from "../solvers/solver.ts";
 export interface ParallelAdjoint {
   readonly kind: "parallel";
   readonly name: string;
-  /** Wraps a solve that gives no gradient into one that does. */
-  readonly apply: <Theta>(problem: Problem<Theta>, theta: Theta, solve: () => Solved) => Solved;
+  /** Wraps a solve from y0, which gives no gradient, into one that does. */
+  readonly apply: <Theta>(problem: Problem<Theta>, theta: Theta, solve: () => Solved, y0: Tracer) => Solved;
 }
 
 /** Differentiates the sweep of a solver that steps through time. */

@@ -9,6 +9,21 @@ import { record, requireTrace, startTrace, type TraceCarry, type TraceOption } f
 export interface SweepGradient {
   /** Whether the gradient flows from the hidden-dependent parameters at t to y_{t-1}. */
   readonly carry: boolean;
+  /** How it flows through the local solves; by default not at all, but for one application of the local map. */
+  readonly through?: LocalSolve;
+}
+
+/** A derivative for the solve at one step. */
+export interface LocalSolve {
+  /** The solution [batch, channel] of y = local(y, context), which comes without gradient, with one. */
+  readonly at: <Context>(
+    local: (y: Tracer, context: Context) => Tracer,
+    solution: Tracer,
+    context: Context,
+    probe: Tracer | null,
+  ) => Tracer;
+  /** What `at` is given step by step, [time, ...]; null for nothing. */
+  readonly probes: Tracer | null;
 }
 
 /** A solver, or what of it a sweep needs. */
@@ -62,15 +77,18 @@ function sweepCausal<Theta, Input, State, Context>(
 ): Solved<State> {
   const { inputs, state, previous } = causal.prepare(theta);
   const starts = stopGradient(y0).transpose([1, 0, 2]);
+  const { carry: carries, through } = gradient;
   const [last, steps] = scan(
     (carry, xs) => {
       // State and Input are trees of tracers, so tracing leaves them as they are; the compiler cannot know.
       const [before, input] = [carry.state as State, xs.input as Input];
-      const seen = gradient.carry ? carry.previous : stopGradient(carry.previous);
+      const seen = carries ? carry.previous : stopGradient(carry.previous);
       const context = causal.at(input, before, seen, theta);
       const detached = stopGradient(context) as Context;
       const { solution, iterations, trace } = solveLocally(causal, detached, xs.start, tolerances);
-      const { y, state: after } = causal.advance(before, solution, context);
+      const local: typeof causal.local = (from, at) => causal.local(from, at);
+      const solved = through === undefined ? solution : through.at(local, solution, context, xs.probe);
+      const { y, state: after } = causal.advance(before, solved, context);
       const residual = ownResidual(causal, detached, y);
       return [
         { state: after, previous: y },
@@ -78,7 +96,7 @@ function sweepCausal<Theta, Input, State, Context>(
       ];
     },
     { state, previous },
-    { input: inputs, start: starts },
+    { input: inputs, start: starts, probe: through?.probes ?? null },
   );
   const residual = steps.residual.max({ axes: 0 });
   return {

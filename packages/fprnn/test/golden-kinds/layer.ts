@@ -1,5 +1,5 @@
 /** Fixtures of whole layers: the fixed point, the authors' stopping rule and gradients, whatever the layer is. */
-import { type HostTensor, type Tracer, treeLeaves, valueAndGrad } from "@banach/autograd";
+import type { HostTensor, Tracer } from "@banach/autograd";
 import {
   type CausalProblem,
   type Mixer,
@@ -12,7 +12,6 @@ import {
 } from "../../src/index.ts";
 import {
   compare,
-  compareAll,
   type Comparison,
   type Fixture,
   type FixtureTensor,
@@ -23,6 +22,7 @@ import {
   type Tensors,
   toHost,
 } from "./fixture.ts";
+import { checkAdjoints, checkExactGradients } from "./adjoints.ts";
 import { goldenMixer, type MixerConfig, mixerIsBuilt } from "./mixer.ts";
 
 export interface LayerConfig extends MixerConfig {
@@ -42,7 +42,7 @@ interface Run {
   readonly y: FixtureTensor;
 }
 
-interface Backward {
+export interface Backward {
   readonly loss: number;
   readonly grads: Tensors;
 }
@@ -64,6 +64,10 @@ export interface LayerFixture {
   };
   readonly backward_n1: Backward;
   readonly backward_n3: Backward;
+  /** The exact gradient. */
+  readonly backward_implicit: Backward;
+  /** Of the gradients by all parameters and the input, as one vector. */
+  readonly cosine_to_implicit: Readonly<Record<"backward_n1" | "backward_n3", number>>;
 }
 
 /** Parameters of some layer, by the names of the fixture. */
@@ -108,7 +112,7 @@ export function layerIsBuilt(fixture: Fixture): boolean {
 }
 
 /** A fixture with the layer that it describes, for any solver. */
-interface Subject {
+export interface Subject {
   readonly setting: Setting;
   readonly fixture: LayerFixture;
   readonly kind: LayerKind;
@@ -132,7 +136,12 @@ export async function checkLayer(setting: Setting, raw: Fixture, kind: LayerKind
     params: nest(hostTensors(fixture.params, dtype)) as Params<HostTensor>,
     input: toHost(fixture.input, dtype),
   };
-  return [...(await checkForward(subject)), ...(await checkStoppingRule(subject)), ...(await checkGradients(subject))];
+  return [
+    ...(await checkForward(subject)),
+    ...(await checkStoppingRule(subject)),
+    ...(await checkGradients(subject)),
+    ...(await checkExactGradients(subject)),
+  ];
 }
 
 /** The iterate that a solver returns, the layer's output from it, and its iterations. */
@@ -180,24 +189,13 @@ async function checkStoppingRule(subject: Subject): Promise<Comparison[]> {
   return comparisons;
 }
 
-async function checkGradients({ setting, fixture, kind, layer, params, input }: Subject): Promise<Comparison[]> {
-  const { device, dtype, exact } = setting;
-  const cases: readonly (readonly [string, Backward, SolverAndAdjoint])[] = [
+/** The authors' gradients: differentiable steps from the detached fixed point. */
+async function checkGradients(subject: Subject): Promise<Comparison[]> {
+  const { fixture, kind, setting } = subject;
+  const { exact } = setting;
+  return checkAdjoints(subject, [
     ["n1", fixture.backward_n1, { solver: picard(exact), adjoint: truncated({ steps: 1 }) }],
     ["n3", fixture.backward_n3, { solver: picard(exact), adjoint: truncated({ steps: 3 }) }],
     ...Object.entries(kind.likeOneStep(exact)).map(([what, choice]) => [what, fixture.backward_n1, choice] as const),
-  ];
-  const cotangent = toHost(fixture.cotangent, dtype);
-  const comparisons: Comparison[] = [];
-  for (const [what, expected, choice] of cases) {
-    const lossAndGrad = valueAndGrad(({ input: x, ...p }: Params<Tracer>, g: Tracer) =>
-      layer(choice).apply(p, x!).y.mul(g).sum(),
-    );
-    const { value, grad } = await device.get(await device.run(lossAndGrad, { ...params, input }, cotangent));
-    comparisons.push(
-      compare(`${what} loss`, value, expected.loss),
-      ...compareAll(`${what} gradient`, treeLeaves<HostTensor>(grad), expected.grads),
-    );
-  }
-  return comparisons;
+  ]);
 }
