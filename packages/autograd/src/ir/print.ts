@@ -28,11 +28,16 @@ function print(graph: Graph, indent: string): string {
   return lines.join("\n");
 }
 
+/** The parameters in alphabetical order. */
+export function sortedParams({ params }: Equation): readonly (readonly [string, ParamValue])[] {
+  const entries = Object.entries(params) as [string, ParamValue][];
+  return entries.length < 2 ? entries : entries.sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
 function printParams(equation: Equation, indent: string): string {
-  const params: Readonly<Record<string, ParamValue>> = { ...equation.params };
-  const keys = Object.keys(params).sort();
-  if (keys.length === 0) return "";
-  return `{${keys.map((key) => `${key}=${printValue(params[key] ?? [], indent)}`).join(", ")}}`;
+  const params = sortedParams(equation);
+  if (params.length === 0) return "";
+  return `{${params.map(([name, value]) => `${name}=${printValue(value, indent)}`).join(", ")}}`;
 }
 
 function printValue(value: ParamValue, indent: string): string {

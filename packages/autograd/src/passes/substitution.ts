@@ -15,10 +15,15 @@ export class Substitution {
 
   /** The equation with its operands replaced; the same object when none is. */
   apply(equation: Equation): Equation {
-    const inputs = equation.inputs.map((atom) => this.get(atom));
-    return inputs.every((atom, i) => atom === equation.inputs[i])
-      ? equation
-      : rewire(equation, inputs, equation.outputs);
+    const { inputs, outputs } = equation;
+    const changes = inputs.some((atom) => this.get(atom) !== atom);
+    return changes
+      ? rewire(
+          equation,
+          inputs.map((atom) => this.get(atom)),
+          outputs,
+        )
+      : equation;
   }
 }
 
@@ -31,6 +36,7 @@ export function rebuild(
   visit: (equation: Equation, substitution: Substitution) => readonly Equation[],
 ): Graph {
   const substitution = new Substitution();
-  const equations = graph.equations.flatMap((equation) => visit(substitution.apply(equation), substitution));
+  const equations: Equation[] = [];
+  for (const equation of graph.equations) equations.push(...visit(substitution.apply(equation), substitution));
   return { inputs: graph.inputs, equations, outputs: graph.outputs.map((atom) => substitution.get(atom)) };
 }
