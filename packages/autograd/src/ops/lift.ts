@@ -8,6 +8,7 @@ import {
   isFloat,
   isInteger,
   sameShape,
+  sameType,
   type Shape,
   type TensorType,
 } from "../ir/tensor-type.ts";
@@ -85,6 +86,7 @@ export function astype(operand: Operand, dtype: DType): Tracer {
 
 /** Two or more operands, promoted to one dtype and broadcast to one shape. */
 export function unify(op: string, operands: readonly Operand[]): readonly Tracer[] {
+  if (areAlike(operands)) return operands;
   const tensors = operands.filter((operand) => typeof operand === "object").map((operand) => lift(op, operand));
   const dtype = commonDType(op, tensors, operands);
   const [first] = tensors;
@@ -94,6 +96,15 @@ export function unify(op: string, operands: readonly Operand[]): readonly Tracer
   const lifted = operands.map((operand) => astype(lift(op, operand, dtype), dtype));
   const { shape } = lifted.map((x) => x.type).reduce((a, b) => ({ dtype, shape: broadcastShapes(op, a, b) }));
   return lifted.map((x) => broadcastTo(x, shape));
+}
+
+/** Tracers of one type, which nothing has to be done about. */
+function areAlike(operands: readonly Operand[]): operands is readonly Tracer[] {
+  const [first] = operands;
+  return (
+    first instanceof Tracer &&
+    operands.every((operand) => operand instanceof Tracer && sameType(operand.type, first.type))
+  );
 }
 
 /** Numbers are weak: they decide only that a bool tensor becomes a number, or a whole expression float32. */
