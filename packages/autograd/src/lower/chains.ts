@@ -3,9 +3,9 @@
  * last one for a few rows after another: what one leaves is still in the first cache when the next one reads it, and
  * temporaries shrink to the rows of a block. Rows are axis 0 of every kernel.
  */
-import { byteLengthOf, type Shape } from "../ir/tensor-type.ts";
-import type { Access, LoopCounter } from "./access.ts";
-import { type Expression, type ProgramBuffer, rewriteExpression, visitExpression } from "./expression.ts";
+import { byteLengthOf } from "../ir/tensor-type.ts";
+import type { LoopCounter } from "./access.ts";
+import { type ProgramBuffer, visitExpression } from "./expression.ts";
 import {
   expressionsOf,
   isKernel,
@@ -16,10 +16,10 @@ import {
   type RecurKernel,
   type ReduceKernel,
   type Step,
-  type Store,
   visitSteps,
   writtenBy,
 } from "./program.ts";
+import { inBlock, type Rows, rowsOf, sameRows } from "./row-blocks.ts";
 
 export interface ChainLimits {
   /** Bytes that a chain touches at least: what stays in the second cache gains a twentieth. */
@@ -43,12 +43,6 @@ const LIMITS: ChainLimits = { chain: 2 ** 22, least: 2 ** 11, most: 2 ** 14, row
 
 type RowKernel = MapKernel | ReduceKernel | RecurKernel;
 
-/** Where the rows of a buffer are, in elements: row i is from (first + i) * stride on. */
-interface Rows {
-  readonly stride: number;
-  readonly first: number;
-}
-
 interface Chain {
   readonly rows: number;
   readonly kernels: readonly RowKernel[];
@@ -64,8 +58,7 @@ export function chainRows(program: Program, limits: ChainLimits = LIMITS): Progr
     if (size === null) return chain.kernels;
     const locals = localsOf(chain, size, uses);
     for (const [buffer, small] of locals) shrunk.set(buffer, small);
-    const rewriter = new BlockRewriter(counter, size, locals);
-    const body = chain.kernels.map((kernel) => rewriter.kernel(kernel));
+    const body = chain.kernels.map((kernel) => inBlock(kernel, { counter, size, shrunk: locals }));
     return [{ kind: "for", counter, length: chain.rows / size, reverse: false, body, locals: [...locals.values()] }];
   };
   const steps: Step[] = [];
@@ -130,21 +123,6 @@ function extended(chain: Chain | null, step: Step): Chain | null {
   return written.every((buffer) => buffers.get(buffer) !== null) ? { rows, kernels, buffers } : null;
 }
 
-const sameRows = (a: Rows | null, b: Rows | null): boolean => a?.stride === b?.stride && a?.first === b?.first;
-
-/** The rows of an access that stays in one row of memory for each row of the kernel; null if it does not. */
-function rowsOf({ offset, strides }: Access, space: Shape): Rows | null {
-  const [stride = 0] = strides;
-  let [least, greatest] = [offset, offset];
-  strides.forEach((along, axis) => {
-    const reach = axis === 0 ? 0 : along * Math.max(0, (space[axis] ?? 1) - 1);
-    least += Math.min(0, reach);
-    greatest += Math.max(0, reach);
-  });
-  const first = Math.floor(least / stride);
-  return stride > 0 && Math.floor(greatest / stride) === first ? { stride, first } : null;
-}
-
 /** Rows of a block, or null if blocks are not worth it. */
 function blockSize(chain: Chain, limits: ChainLimits): number | null {
   const uses = usesIn(chain);
@@ -179,61 +157,4 @@ function localsOf(
 function largestDivisor(value: number, most: number): number {
   for (let divisor = Math.min(value, most); divisor > 1; divisor--) if (value % divisor === 0) return divisor;
   return 1;
-}
-
-/** Rewrites kernels to one block, whose place the counter gives. */
-class BlockRewriter {
-  private readonly counter: LoopCounter;
-  private readonly size: number;
-  private readonly shrunk: ReadonlyMap<ProgramBuffer, ProgramBuffer>;
-
-  constructor(counter: LoopCounter, size: number, shrunk: ReadonlyMap<ProgramBuffer, ProgramBuffer>) {
-    this.counter = counter;
-    this.size = size;
-    this.shrunk = shrunk;
-  }
-
-  kernel(kernel: RowKernel): RowKernel {
-    const known = new Map<Expression, Expression>();
-    const move = (root: Expression): Expression => rewriteExpression(root, (node) => this.node(node), known);
-    const shape = [this.size, ...kernel.shape.slice(1)];
-    const stores = kernel.stores.map(({ buffer, access, value }): Store => {
-      return { ...this.place(buffer, access), value: move(value) };
-    });
-    switch (kernel.kind) {
-      case "map":
-        return { ...kernel, shape, stores };
-      case "reduce":
-        return { ...kernel, shape, value: move(kernel.value), stores };
-      case "recur":
-        return { ...kernel, shape, a: move(kernel.a), b: move(kernel.b), stores };
-      default:
-        return kernel satisfies never;
-    }
-  }
-
-  private node(node: Expression): Expression {
-    switch (node.kind) {
-      case "read":
-      case "gather":
-        return { ...node, ...this.place(node.buffer, node.access) };
-      case "index":
-        return { ...node, access: this.stepped(node.access) };
-      case "bits":
-        return { ...node, counter: this.stepped(node.counter) };
-      default:
-        return node;
-    }
-  }
-
-  /** Memory of one block has the same place in every block; other memory is stepped through. */
-  private place(buffer: ProgramBuffer, access: Access): { readonly buffer: ProgramBuffer; readonly access: Access } {
-    const small = this.shrunk.get(buffer);
-    return small === undefined ? { buffer, access: this.stepped(access) } : { buffer: small, access };
-  }
-
-  private stepped(access: Access): Access {
-    const stride = (access.strides[0] ?? 0) * this.size;
-    return stride === 0 ? access : { ...access, loops: [...access.loops, { counter: this.counter, stride }] };
-  }
 }

@@ -76,7 +76,7 @@ function hoistFrom(
       scan.inputs[consts + i],
     ];
     if (!entering || !leaving || !last || !initial || uses.get(entering) !== 1) continue;
-    const total = totalOf(leaving, entering, origins, new Set(body.inputs.slice(0, consts + carry)));
+    const total = totalOf(leaving, entering, { origins, uses }, new Set(body.inputs.slice(0, consts + carry)));
     if (total === null) continue;
     results.set(last, builder.emit("add", {}, [initial, total(builder)]));
     gone.add(i);
@@ -84,7 +84,7 @@ function hoistFrom(
   return gone.size === 0 ? null : { equations: [withoutCarries(scan, gone, builder), ...builder.equations], results };
 }
 
-function countUses(graph: Graph): ReadonlyMap<Atom, number> {
+function countUses(graph: Graph): Uses {
   const uses = new Map<Atom, number>();
   for (const atom of [...graph.equations.flatMap(({ inputs }) => inputs), ...graph.outputs]) {
     uses.set(atom, (uses.get(atom) ?? 0) + 1);
@@ -93,20 +93,26 @@ function countUses(graph: Graph): ReadonlyMap<Atom, number> {
 }
 
 type Origins = ReadonlyMap<Var, Equation>;
+type Uses = ReadonlyMap<Atom, number>;
 
 /** The sum over all steps of what is added to the carry, or null if it is more than sums of contractions and reductions. */
-function totalOf(leaving: Atom, entering: Var, origins: Origins, fixed: ReadonlySet<Var>): Total | null {
-  const terms = termsOf(leaving, origins);
+function totalOf(
+  leaving: Atom,
+  entering: Var,
+  { origins, uses }: { readonly origins: Origins; readonly uses: Uses },
+  fixed: ReadonlySet<Var>,
+): Total | null {
+  const terms = termsOf(leaving, origins, uses);
   if (terms.length < 2 || terms.filter((term) => term === entering).length !== 1) return null;
   const totals = terms.filter((term) => term !== entering).map((term) => termTotal(term, origins, fixed));
   if (!totals.every((total) => total !== null)) return null;
   return (builder) => totals.map((total) => total(builder)).reduce((a, b) => builder.emit("add", {}, [a, b]));
 }
 
-/** The summands of a tree of additions. */
-function termsOf(atom: Atom, origins: Origins): readonly Atom[] {
-  const equation = isVar(atom) ? origins.get(atom) : undefined;
-  return equation?.primitive === "add" ? equation.inputs.flatMap((input) => termsOf(input, origins)) : [atom];
+/** The summands of a tree of additions. A sum that is read elsewhere too is a summand: it has to be computed anyway. */
+function termsOf(atom: Atom, origins: Origins, uses: Uses): readonly Atom[] {
+  const equation = isVar(atom) && uses.get(atom) === 1 ? origins.get(atom) : undefined;
+  return equation?.primitive === "add" ? equation.inputs.flatMap((input) => termsOf(input, origins, uses)) : [atom];
 }
 
 /** The total of one term: a contraction or a sum, perhaps moved about, of values that change from step to step. */

@@ -141,3 +141,33 @@ describe("mergePads", () => {
     expect(primitives(overlap).filter((name) => name === "pad")).toHaveLength(2);
   });
 });
+
+describe("hoistSums", () => {
+  it("leaves a running sum that is read in the loop, as in linear attention", () => {
+    const states = array(
+      Array.from({ length: 24 }, (_, i) => Math.sin(i)),
+      { shape: [6, 4] },
+    );
+    const attention = (xs: Tracer): Tracer => {
+      const step = (s: Tracer, x: Tracer): readonly [Tracer, Tracer] => {
+        const row = x.expandDims(0);
+        const next = s.add(row.transpose().matmul(row));
+        return [next, row.matmul(next).reshape([4])];
+      };
+      return scan(step, xs.index(0, 0).expandDims(1).mul(xs.index(0, 0)).mul(0), xs)[1];
+    };
+    const graph = optimize(makeGraph(attention, states));
+    verify(graph);
+    const [actual] = evaluateGraph(graph, [states.data]);
+    const [expected] = evaluateGraph(makeGraph(attention, states), [states.data]);
+    expect(actual).toEqual(expected);
+    verify(
+      optimize(
+        makeGraph(
+          grad((xs: Tracer) => sum(attention(xs))),
+          states,
+        ),
+      ),
+    );
+  });
+});

@@ -1,4 +1,4 @@
-import { array, grad, key, random, scan, stopGradient, type Tracer, whileLoop } from "@banach/autograd";
+import { array, concatenate, grad, key, random, scan, stopGradient, type Tracer, whileLoop } from "@banach/autograd";
 import { reference } from "@banach/autograd/reference";
 import { expect, it } from "vitest";
 import { wasm } from "../../src/index.ts";
@@ -23,7 +23,7 @@ function iterated(w: Tracer, xs: Tracer): Tracer {
   return y.sum({ axes: [0] }).add(steps.sum({ axes: 0 }).astype("float32").mul(1e-3).expandDims(1));
 }
 
-it.each([16, 32, 48, 33])("a loop over %i rows gives the reference's values, steps and gradients", async (rows) => {
+it.each([16, 20, 32, 48, 33])("a loop over %i rows gives the reference's values, steps and gradients", async (rows) => {
   const [a, b] = random.split(key(rows), 2);
   const w = random.normal(a!, [8, 8], { stddev: 0.3 });
   const xs = random.normal(b!, [5, rows, 8]);
@@ -49,4 +49,20 @@ it("gives the same bits every time", async () => {
   const device = await wasm();
   const [first, second] = [await device.run(iterated, w, xs), await device.run(iterated, w, xs)];
   expect((await first.read()).data).toEqual((await second.read()).data);
+});
+
+it("a step that moves rows is not run by blocks of rows", async () => {
+  const step = (h: Tracer, x: Tracer): readonly [Tracer, Tracer] => {
+    const y = h.mul(0.5).add(x).tanh();
+    const moved = concatenate([y, y], 0).sliceAxis(0, 5, 37).mul(0.5);
+    return [moved, moved];
+  };
+  const f = (xs: Tracer): Tracer => scan(step, xs.index(0, 0).mul(0), xs)[1];
+  const xs = random.normal(key(3), [4, 32, 8]);
+  const [expected, actual] = await Promise.all(
+    [await reference(), await wasm()].map(async (device) => (await device.get(await device.run(f, xs))).data),
+  );
+  actual!.forEach((x: number, i: number) => {
+    expect(Math.abs(x - expected![i]!)).toBeLessThan(1e-5);
+  });
 });
