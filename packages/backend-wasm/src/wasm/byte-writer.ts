@@ -3,42 +3,43 @@ import { encodeUnsigned, encodeUtf8 } from "./leb128.ts";
 
 /** Appends bytes; nothing is ever taken back. */
 export class ByteWriter {
-  #bytes: Uint8Array<ArrayBuffer>;
-  #length = 0;
+  private buffer: Uint8Array<ArrayBuffer>;
+  private end = 0;
 
   /** @param capacity bytes to reserve at first */
   constructor(capacity = 64) {
-    this.#bytes = new Uint8Array(capacity);
+    this.buffer = new Uint8Array(capacity);
   }
 
   get length(): number {
-    return this.#length;
+    return this.end;
   }
 
   byte(value: number): void {
-    if (this.#length === this.#bytes.length) this.#reserve(1);
-    this.#bytes[this.#length++] = value;
+    if (this.end === this.buffer.length) this.reserve(1);
+    this.buffer[this.end++] = value;
   }
 
   bytes(values: ArrayLike<number>): void {
-    if (this.#length + values.length > this.#bytes.length) this.#reserve(values.length);
-    this.#bytes.set(values, this.#length);
-    this.#length += values.length;
+    if (this.end + values.length > this.buffer.length) this.reserve(values.length);
+    this.buffer.set(values, this.end);
+    this.end += values.length;
   }
 
-  /** As `bytes`, for the few bytes of an instruction, where a loop is cheaper. */
-  short(values: readonly number[]): void {
-    const count = values.length;
-    if (this.#length + count > this.#bytes.length) this.#reserve(count);
-    const bytes = this.#bytes;
-    let at = this.#length;
-    for (let i = 0; i < count; i++) bytes[at++] = values[i] ?? 0;
-    this.#length = at;
+  /** As `bytes` for both, for the few bytes of an instruction, where loops are cheaper. */
+  instruction(code: readonly number[], immediates: readonly number[]): void {
+    const most = this.end + code.length + immediates.length;
+    if (most > this.buffer.length) this.reserve(code.length + immediates.length);
+    const { buffer } = this;
+    let at = this.end;
+    for (let i = 0; i < code.length; i++) buffer[at++] = code[i] as number;
+    for (let i = 0; i < immediates.length; i++) buffer[at++] = immediates[i] as number;
+    this.end = at;
   }
 
   unsigned(value: number): void {
     if (value >= 0 && value < 0x80) this.byte(value);
-    else this.short(encodeUnsigned(value));
+    else this.bytes(encodeUnsigned(value));
   }
 
   /** Text with its length in bytes before it. */
@@ -54,12 +55,12 @@ export class ByteWriter {
 
   /** What was written so far, as an array of its own. */
   finish(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#length);
+    return this.buffer.slice(0, this.end);
   }
 
-  #reserve(more: number): void {
-    const grown = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + more));
-    grown.set(this.#bytes);
-    this.#bytes = grown;
+  private reserve(more: number): void {
+    const grown = new Uint8Array(Math.max(2 * this.buffer.length, this.end + more));
+    grown.set(this.buffer);
+    this.buffer = grown;
   }
 }

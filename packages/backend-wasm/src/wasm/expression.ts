@@ -19,6 +19,7 @@ export interface Op {
 const maxSize = 4096;
 
 const noBytes: readonly number[] = [];
+const noOperands: readonly Expr[] = [];
 
 /**
  * A recipe for a value of type T. It is written, and so evaluated, each time and at the point where a statement uses it:
@@ -26,14 +27,15 @@ const noBytes: readonly number[] = [];
  * `f.let(expression)` evaluates it once, at once.
  */
 export class Expr<out T extends ValueType = ValueType> {
-  readonly type: T;
-  readonly op: Op;
-  readonly operands: readonly Expr[];
-  readonly immediates: readonly number[];
+  // `declare`: tens of thousands are made per module, and fields of their own would be set twice.
+  declare readonly type: T;
+  declare readonly op: Op;
+  declare readonly operands: readonly Expr[];
+  declare readonly immediates: readonly number[];
   /** The local or global that it reads, if that is what it does. */
-  readonly place: Place | undefined;
+  declare readonly place: Place | undefined;
   /** Number of instructions, counting a shared operand as often as it is used. */
-  readonly size: number;
+  declare readonly size: number;
 
   /** @throws WasmBuildError if the expression has grown beyond 4096 instructions */
   constructor(type: T, op: Op, operands: readonly Expr[], immediates: readonly number[] = noBytes, place?: Place) {
@@ -73,6 +75,8 @@ const v128ConstOp = constant("v128.const", [0xfd, 12], "simd");
 
 /** @throws WasmBuildError unless value is an integer of at least -2^(bits - 1) and below 2^bits */
 function checkInteger(value: number, bits: number, name: string): void {
+  // Nearly all are: no powers for them.
+  if (bits === 32 && (value | 0) === value) return;
   if (!Number.isInteger(value) || value < -(2 ** (bits - 1)) || value >= 2 ** bits) {
     throw new WasmBuildError(`${name}: ${value} is not an integer of ${bits} bits`);
   }
@@ -84,14 +88,22 @@ function checkInteger64(value: bigint, name: string): void {
   }
 }
 
+/** Where one float becomes its bits. */
+const scratch = new DataView(new ArrayBuffer(4));
+
+/** Appends the low `bytes` bytes of an integer, little-endian. */
+function pushBytes(to: number[], value: number, bytes: number): void {
+  for (let i = 0; i < bytes; i++) to.push((value >> (8 * i)) & 0xff);
+}
+
 /** Little-endian bytes; every NaN becomes the canonical one, whatever the engine would write. */
 function float32Bytes(values: readonly number[]): number[] {
-  const view = new DataView(new ArrayBuffer(4 * values.length));
-  values.forEach((value, i) => {
-    if (Number.isNaN(value)) view.setUint32(4 * i, 0x7fc0_0000, true);
-    else view.setFloat32(4 * i, value, true);
+  const bytes: number[] = [];
+  values.forEach((value) => {
+    scratch.setFloat32(0, value);
+    pushBytes(bytes, Number.isNaN(value) ? 0x7fc0_0000 : scratch.getInt32(0), 4);
   });
-  return [...new Uint8Array(view.buffer)];
+  return bytes;
 }
 
 function float64Bytes(values: readonly number[]): number[] {
@@ -109,7 +121,7 @@ function float64Bytes(values: readonly number[]): number[] {
  */
 export function i32Const(value: number): Expr<"i32"> {
   checkInteger(value, 32, "i32.const");
-  return new Expr("i32", i32ConstOp, [], encodeSigned32(value));
+  return new Expr("i32", i32ConstOp, noOperands, encodeSigned32(value));
 }
 
 /**
@@ -128,7 +140,7 @@ export const f64Const = (value: number): Expr<"f64"> => new Expr("f64", f64Const
 
 function v128Const(name: string, lanes: number, given: number, bytes: () => number[]): Expr<"v128"> {
   if (given !== lanes) throw new WasmBuildError(`${name} takes ${lanes} lanes, not ${given}`);
-  return new Expr("v128", v128ConstOp, [], bytes());
+  return new Expr("v128", v128ConstOp, noOperands, bytes());
 }
 
 /** A vector of 4 floats, each rounded to float32. */
@@ -143,12 +155,14 @@ export const f64x2Const = (...lanes: readonly number[]): Expr<"v128"> =>
 export function integerVectorConst(bits: 8 | 16 | 32): (...lanes: readonly number[]) => Expr<"v128"> {
   const name = `i${bits}x${128 / bits}.const`;
   return (...lanes) =>
-    v128Const(name, 128 / bits, lanes.length, () =>
-      lanes.flatMap((lane) => {
+    v128Const(name, 128 / bits, lanes.length, () => {
+      const bytes: number[] = [];
+      lanes.forEach((lane) => {
         checkInteger(lane, bits, name);
-        return Array.from({ length: bits / 8 }, (_, i) => (lane >> (8 * i)) & 0xff);
-      }),
-    );
+        pushBytes(bytes, lane, bits / 8);
+      });
+      return bytes;
+    });
 }
 
 /** A vector of 2 integers of 64 bits, signed or unsigned. */

@@ -74,8 +74,10 @@ export const f64x2: Pure<"f64x2"> & VectorConst<number> = { ...pure("f64x2"), co
  * @param lanes 4 numbers from 0 to 7
  */
 export const shuffle32x4 = (a: Expr<"v128">, b: Expr<"v128">, lanes: readonly number[]): Expr<"v128"> =>
-  i8x16.shuffle(
-    a,
-    b,
-    lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]),
-  );
+  i8x16.shuffle(a, b, byteLanes(lanes));
+
+function byteLanes(lanes: readonly number[]): number[] {
+  const bytes: number[] = [];
+  lanes.forEach((lane) => bytes.push(4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3));
+  return bytes;
+}

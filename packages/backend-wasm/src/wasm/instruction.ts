@@ -49,7 +49,7 @@ function laneNumber(value: unknown, count: number, name: string): number {
   throw new WasmBuildError(`${name}: ${String(value)} is not a lane from 0 to ${count - 1}`);
 }
 
-function accessBytes(offset: number, align: number, bytes: number, exact: boolean, name: string): number[] {
+function accessBytes(offset: number, align: number, bytes: number, exact: boolean, name: string): readonly number[] {
   const power = Math.log2(align);
   if (!Number.isInteger(power) || power < 0) {
     throw new WasmBuildError(`${name}: an alignment is a power of two in bytes, not ${align}`);
@@ -57,19 +57,21 @@ function accessBytes(offset: number, align: number, bytes: number, exact: boolea
   if (align > bytes || (exact && align !== bytes)) {
     throw new WasmBuildError(`${name}: the alignment is ${exact ? "" : "at most "}${bytes} bytes, not ${align}`);
   }
-  return [power, ...encodeUnsigned(offset)];
+  return offset < 0x80 ? [power, encodeUnsigned(offset)[0] ?? 0] : [power, ...encodeUnsigned(offset)];
 }
 
 /** An instruction's operands and the bytes after its opcode, from the arguments of its function. */
 export function assemble(
   { op, signature }: Instruction,
   args: readonly unknown[],
-): { operands: Expr[]; immediates: number[] } {
+): { operands: Expr[]; immediates: readonly number[] } {
   const operands: Expr[] = [];
-  let access: number[] = [];
+  let access: readonly number[] | undefined;
   const immediates: number[] = [];
   let next = 0;
-  for (const slot of signature.slots) {
+  const { slots } = signature;
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i] as Slot;
     switch (slot.kind) {
       case "value":
         operands.push(toExpr(args[next++], slot.type, op.name, operands.length + 1));
@@ -80,11 +82,12 @@ export function assemble(
       case "lanes": {
         const lanes = args[next++];
         if (!Array.isArray(lanes) || lanes.length !== 16) throw new WasmBuildError(`${op.name} takes 16 lane numbers`);
-        for (const lane of lanes as unknown[]) immediates.push(laneNumber(lane, 32, op.name));
+        for (let lane = 0; lane < 16; lane++) immediates.push(laneNumber(lanes[lane], 32, op.name));
         break;
       }
       case "access": {
-        const [offset = 0, align = slot.bytes] = args.slice(next) as (number | undefined)[];
+        const offset = (args[next] ?? 0) as number;
+        const align = (args[next + 1] ?? slot.bytes) as number;
         access = accessBytes(offset, align, slot.bytes, slot.exact, op.name);
         break;
       }
@@ -98,7 +101,8 @@ export function assemble(
         slot satisfies never;
     }
   }
-  return { operands, immediates: [...access, ...immediates] };
+  if (access === undefined) return { operands, immediates };
+  return { operands, immediates: immediates.length === 0 ? access : [...access, ...immediates] };
 }
 
 type Maker = (...args: never[]) => Expr;

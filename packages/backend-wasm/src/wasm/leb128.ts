@@ -1,12 +1,16 @@
 /** LEB128, the variable-length integers of the binary format, and text as UTF-8. */
 import { WasmBuildError } from "./error.ts";
 
+/** The encodings of a single byte, which most are: made once. */
+const singleBytes: readonly (readonly number[])[] = Array.from({ length: 0x80 }, (_, byte) => [byte]);
+
 /**
  * An unsigned 32-bit integer in as few bytes as it takes.
  * @throws WasmBuildError unless 0 <= value < 2^32 is an integer
  */
-export function encodeUnsigned(value: number): number[] {
-  if (value >= 0 && value < 0x80 && Number.isInteger(value)) return [value];
+export function encodeUnsigned(value: number): readonly number[] {
+  const single = singleBytes[value];
+  if (single !== undefined) return single;
   if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) {
     throw new WasmBuildError(`${value} is not an unsigned 32-bit integer`);
   }
@@ -21,9 +25,11 @@ export function encodeUnsigned(value: number): number[] {
 }
 
 /** The signed integer that has the low 32 bits of `value`, in as few bytes as it takes. */
-export function encodeSigned32(value: number): number[] {
-  const bytes: number[] = [];
+export function encodeSigned32(value: number): readonly number[] {
   let rest = value | 0;
+  const single = rest >= -0x40 && rest <= 0x3f ? singleBytes[rest & 0x7f] : undefined;
+  if (single !== undefined) return single;
+  const bytes: number[] = [];
   while (rest < -0x40 || rest > 0x3f) {
     bytes.push((rest & 0x7f) | 0x80);
     rest >>= 7;
