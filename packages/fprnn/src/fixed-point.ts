@@ -58,6 +58,10 @@ type AnyProblem<Theta, State = unknown> = Problem<Theta> | CausalProblem<Theta, 
  * the map k more times to the solver's iterate, which is what `stats` describe; throughTime also gives the state after the
  * last step. Non-convergence is reported in `stats`, per sequence, and never thrown here: see `solve`. Throws ArgumentError
  * if the adjoint needs a solver that steps through time.
+ *
+ * Every solver starts at y0, so a solution of a problem close by, such as the same one at other parameters or to another
+ * tolerance, is a warm start; the solution itself takes one iteration. A layer's `parts` give its problem and theta, and
+ * zeros for y0: give fixedPoint the y of the time before instead.
  */
 export function fixedPoint<Theta>(
   problem: Problem<Theta>,
@@ -81,9 +85,11 @@ export function fixedPoint<Theta, State>(
   const solver = solverOf(options);
   requireStart(y0);
   const problem = checked<AnyProblem<Theta, State>, Theta>(given);
-  return adjoint.kind === "causal" && solver.kind === "causal"
-    ? adjoint.apply(requireCausal(problem, adjoint.name), y0, theta, solver)
-    : (adjoint as ParallelAdjoint).apply(problem, theta, () => iterate(problem, y0, theta, solver), y0);
+  if (adjoint.kind === "causal" && solver.kind === "causal") {
+    const causal = requireCausal(problem, adjoint.name);
+    return adjoint.apply(causal, solver.start?.(causal, y0, theta) ?? y0, theta, solver);
+  }
+  return (adjoint as ParallelAdjoint).apply(problem, theta, () => iterate(problem, y0, theta, solver), y0);
 }
 
 interface SolverOptions extends Partial<Tolerances> {

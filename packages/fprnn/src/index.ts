@@ -59,6 +59,8 @@ export {
   anderson,
   type AndersonOptions,
   type CausalSolver,
+  chunked,
+  type ChunkedOptions,
   newton,
   type NewtonOptions,
   type ParallelSolver,

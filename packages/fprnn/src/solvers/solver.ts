@@ -39,10 +39,15 @@ export interface ParallelSolver extends SolverBase<ParallelSolver> {
   readonly solve: <Theta>(problem: Problem<Theta>, y0: Tracer, theta: Theta) => Solved;
 }
 
-/** Needs a causal problem: steps through time. */
+/** Needs a causal problem: steps through time, one or several steps at once. */
 export interface CausalSolver extends SolverBase<CausalSolver> {
   readonly kind: "causal";
   readonly solve: <Theta>(problem: CausalProblem<Theta>, y0: Tracer, theta: Theta) => Solved;
+  /**
+   * Where a causal adjoint starts its sweep through time, [batch, time, channel]: the solution, for a solver that does not
+   * step through time as the sweep does, so that the sweep has little left to do. Absent: y0.
+   */
+  readonly start?: <Theta>(problem: CausalProblem<Theta>, y0: Tracer, theta: Theta) => Tracer;
 }
 
 export type Solver = ParallelSolver | CausalSolver;

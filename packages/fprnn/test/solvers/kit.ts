@@ -3,6 +3,7 @@ import { array, type Device, type HostTensor, type Tracer } from "@banach/autogr
 import {
   anderson,
   type CausalProblem,
+  chunked,
   newton,
   picard,
   sequential,
@@ -21,6 +22,10 @@ export const SOLVERS: Readonly<Record<string, (tolerances: Partial<Tolerances>) 
   "anderson, damped": (tolerances) => anderson({ ...tolerances, damping: 0.7, memory: 3, regularisation: 1e-6 }),
   newton: (tolerances) => newton(tolerances),
   sequential: (tolerances) => sequential(tolerances),
+  "chunked(1)": (tolerances) => chunked({ ...tolerances, chunk: 1 }),
+  "chunked(3)": (tolerances) => chunked({ ...tolerances, chunk: 3 }),
+  "chunked(2) by anderson": (tolerances) => chunked({ ...tolerances, chunk: 2, solver: anderson() }),
+  "chunked(99)": (tolerances) => chunked({ ...tolerances, chunk: 99 }),
 };
 
 export const EVERY_SOLVER = Object.entries(SOLVERS);
