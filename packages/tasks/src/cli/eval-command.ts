@@ -1,8 +1,9 @@
 /** `banach eval FOLDER`: accuracy by length of a run that was trained before. */
 import type { Command } from "commander";
 import { buildModel, buildRun, buildTask } from "../models/build.ts";
-import { openRun, type RunConfig } from "../run/index.ts";
+import { isFixedPoint, openRun, type RunConfig } from "../run/index.ts";
 import { initialState, type Variant } from "../train/index.ts";
+import { UsageError } from "../errors.ts";
 import { type BackendFlags, noteChange, openBackend, preferred, restartFor } from "./backends.ts";
 import { EXIT } from "./exit-codes.ts";
 import { interruptible } from "./interrupt.ts";
@@ -25,6 +26,7 @@ export async function evalCommand(io: Io, path: string, command: Command): Promi
   const report = reporter(io, flags.json === true);
   const run = await openRun(path);
   const { config } = run;
+  const variants = variantsOf(config, flags);
   const backends = preferred(flags, config);
   const restarted = restartFor(backends, io);
   if (restarted !== null) return restarted;
@@ -45,7 +47,7 @@ export async function evalCommand(io: Io, path: string, command: Command): Promi
       device,
       report,
       signal,
-      variants: variantsOf(config, flags),
+      variants,
       lengths: flags.lengths ?? [full, 2 * full, 3 * full, 4 * full],
       batch: flags.batch,
       batches: flags.batches,
@@ -64,6 +66,12 @@ export const MAX_STEPS_DEFAULT: string = `as in training, and twice as many at a
 /** As in training and tighter, or the one way of solving that the options describe. */
 function variantsOf(config: RunConfig, { solver, tol, maxSteps }: EvalFlags): readonly Variant[] {
   if (solver === undefined && tol === undefined && maxSteps === undefined) return trainingVariants(config);
+  if (!isFixedPoint(config.model)) {
+    const given = Object.entries({ solver, tol, "max-steps": maxSteps }).flatMap(([name, value]) =>
+      value === undefined ? [] : [`--${name} ${value}`],
+    );
+    throw new UsageError(`${given.join(", ")}: layer ${config.model.kind} is no fixed point, and has no solver`);
+  }
   const trained = config.model.solver;
   const chosen = {
     kind: solver ?? trained.kind,

@@ -1,12 +1,12 @@
 /** Parity, learnt by one layer in seconds, and shown to hold at lengths that it was not trained on. */
-import type { RunPlan } from "../run/index.ts";
+import type { FixedPointPlan } from "../run/index.ts";
 import type { Story } from "./story.ts";
 
 /** Longest length in training; evaluation goes to four times it. */
 const LENGTH = 16;
 
 /** Parity by one FP-RNN layer of 16 channels with a Householder mixer of rank 2. */
-export function parityPlan(seed: number): RunPlan {
+export function parityPlan(seed: number): FixedPointPlan {
   return {
     version: 1,
     task: { name: "word-problem", options: { group: "Z2", score: "group" } },

@@ -1,7 +1,7 @@
 /** Training and evaluating a run folder, with progress, metrics and checkpoints: what the commands share. */
 import type { Device } from "@banach/autograd";
 import { buildLengths, buildModel, buildTask, type RunParts, solvedTo } from "../models/build.ts";
-import type { RunConfig, RunFolder, StepLine } from "../run/index.ts";
+import { isFixedPoint, type RunConfig, type RunFolder, type StepLine } from "../run/index.ts";
 import {
   evaluate,
   type EvaluationRow,
@@ -169,13 +169,18 @@ export async function evaluateRun(options: EvaluationOptions): Promise<readonly 
   return rows;
 }
 
-/** The model of a run solved as in training, and to a tenth of the tolerance with twice the iterations. */
+/**
+ * The model of a run solved as in training, and to a tenth of the tolerance with twice the iterations; where nothing is
+ * solved, the model alone.
+ */
 export function trainingVariants(config: RunConfig): readonly Variant[] {
-  const { solver } = config.model;
+  const { model } = config;
   const { vocabulary } = buildTask(config);
+  if (!isFixedPoint(model)) return [{ label: "no solver", model: buildModel(model, vocabulary) }];
+  const { solver } = model;
   const at = (tol: number, maxSteps: number): Variant => ({
     label: `tol ${tol}`,
-    model: buildModel(solvedTo(config.model, tol, maxSteps), vocabulary),
+    model: buildModel(solvedTo(model, tol, maxSteps), vocabulary),
   });
   // Rounded, so that a tenth of 0.03 is written 0.003.
   const tighter = Number((solver.tol / 10).toPrecision(6));

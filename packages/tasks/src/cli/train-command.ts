@@ -11,13 +11,13 @@ import { interruptible } from "./interrupt.ts";
 import type { Io } from "./io.ts";
 import { type Reporter, reporter } from "./reporter.ts";
 import { accuracyAt, evaluateRun, evaluationTable, fullLengthOf, type SessionOptions, trainRun } from "./session.ts";
-import { planOf, RESUME_OPTIONS, targetOf, type TrainFlags } from "./train-options.ts";
+import { givenOptions, planOf, RESUME_OPTIONS, targetOf, type TrainFlags } from "./train-options.ts";
 
 export async function trainCommand(io: Io, command: Command): Promise<number> {
   const flags = command.opts<TrainFlags>();
   const report = reporter(io, flags.json === true);
   if (flags.resume !== undefined) return resume(io, command, flags, flags.resume, report);
-  const plan = planOf(flags);
+  const plan = planOf(flags, command);
   const options = { report, flags, path: flags.out ?? `runs/train-${timestamp()}` };
   return startRun(io, () => ({ plan, finish: finishTraining }), options);
 }
@@ -94,15 +94,11 @@ async function resume(io: Io, command: Command, flags: TrainFlags, path: string,
 
 /** Throws UsageError for options that would change what the run is. */
 function requireResumable(command: Command): void {
-  const names = command.options.map((option) => option.attributeName());
-  const refused = names.filter(
-    (name) => command.getOptionValueSource(name) === "cli" && !RESUME_OPTIONS.includes(name),
-  );
+  const refused = givenOptions(command, (name) => !RESUME_OPTIONS.includes(name));
   if (refused.length === 0) return;
-  const flagsOf = (list: readonly string[]): string =>
-    command.options.flatMap((o) => (list.includes(o.attributeName()) && o.long ? [o.long] : [])).join(", ");
+  const valid = command.options.flatMap((o) => (RESUME_OPTIONS.includes(o.attributeName()) && o.long ? [o.long] : []));
   throw new UsageError(
-    `${flagsOf(refused)} cannot be changed with --resume; the run's config.json holds. Valid: ${flagsOf(RESUME_OPTIONS)}`,
+    `${refused.join(", ")} cannot be changed with --resume; the run's config.json holds. Valid: ${valid.join(", ")}`,
   );
 }
 

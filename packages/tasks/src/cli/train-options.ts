@@ -1,7 +1,7 @@
 /** The options of `banach train`, and the plan of a run that they make. */
 import { type Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
-import { CONFIG_VERSION, type LayerConfig, type LengthsConfig, type RunPlan } from "../run/index.ts";
+import { CONFIG_VERSION, type LayerConfig, type LengthsConfig, type ModelConfig, type RunPlan } from "../run/index.ts";
 import { findTask, resolveOptions, taskDefinitions } from "../tasks/index.ts";
 import { addBackendOptions, type BackendFlags } from "./backends.ts";
 import { folder, integer, nonNegative, positive, positiveInteger, share } from "./options.ts";
@@ -39,8 +39,11 @@ export interface TrainFlags extends BackendFlags {
   readonly json?: boolean;
 }
 
-/** Size of the state of each channel of FP-Mamba. */
+/** Size of the state of each channel of FP-Mamba and Mamba. */
 const STATE = 16;
+
+/** Options of layers that are fixed points. */
+const FIXED_POINT_OPTIONS: readonly string[] = ["mixer", "rank", "gain", "solver", "tol", "maxSteps", "adjoint"];
 
 /** Batches that have to reach a target, unless options or an earlier target say otherwise. */
 const TARGET_BATCHES = 3;
@@ -86,11 +89,16 @@ export function addTrainOptions(command: Command): Command {
     .option("--weight-decay <rate>", "of all but norms and biases", nonNegative, 0.01)
     .option("--clip <norm>", "largest global norm of the gradient, 0 for any", nonNegative, 1)
     .addOption(
-      choice("--layer <name>", "kind of the layers; fp-mamba may not converge", ["fp-rnn", "fp-mamba"], "fp-rnn"),
+      choice(
+        "--layer <name>",
+        "kind of the layers; fp-mamba may not converge, mamba is no fixed point",
+        ["fp-rnn", "fp-mamba", "mamba"],
+        "fp-rnn",
+      ),
     )
     .option("--d-model <n>", "channels of the model", positiveInteger, 16)
     .option("--expand <n>", "inner channels per channel", positiveInteger, 2)
-    .option("--state <n>", `fp-mamba: state of a channel (default: ${STATE})`, positiveInteger)
+    .option("--state <n>", `fp-mamba and mamba: state of a channel (default: ${STATE})`, positiveInteger)
     .option("--layers <n>", "layers of the model", positiveInteger, 1)
     .addOption(choice("--mixer <name>", "mixer of the channels", ["householder"], "householder"))
     .option("--rank <n>", "reflections of the mixer", positiveInteger, 2)
@@ -116,22 +124,14 @@ export function addTrainOptions(command: Command): Command {
     .option("--json", "write results as JSON lines");
 }
 
-/** Throws UnknownNameError for a task, or an option of one, that is not known. */
-export function planOf(flags: TrainFlags): RunPlan {
+/** Throws UnknownNameError for a task, or an option of one, that is not known; UsageError for options that do not apply. */
+export function planOf(flags: TrainFlags, command: Command): RunPlan {
   const task = findTask(flags.task);
   return {
     version: CONFIG_VERSION,
     task: { name: task.name, options: resolveOptions(task, taskOptionsOf(flags)) },
     lengths: lengthsOf(flags),
-    model: {
-      ...layerOf(flags),
-      dModel: flags.dModel,
-      expand: flags.expand,
-      layers: flags.layers,
-      mixer: { kind: flags.mixer, rank: flags.rank, gain: flags.gain === "2" ? 2 : 1 },
-      solver: { kind: flags.solver, tol: flags.tol, maxSteps: flags.maxSteps },
-      adjoint: { kind: flags.adjoint ?? (flags.solver === "sequential" ? "through-time" : "truncated") },
-    },
+    model: modelOf(flags, command),
     optimizer: {
       learningRate: flags.lr,
       schedule: flags.lrSchedule,
@@ -161,10 +161,31 @@ function taskOptionsOf(flags: TrainFlags): Readonly<Record<string, string>> {
   return Object.fromEntries(given.flatMap(([name, value]) => (names.has(name) ? [[name, String(value)]] : [])));
 }
 
-function layerOf({ layer, state }: TrainFlags): LayerConfig {
-  if (layer === "fp-mamba") return { kind: layer, dState: state ?? STATE };
-  if (state === undefined) return { kind: layer };
-  throw new UsageError(`--state ${state} is for --layer fp-mamba; ${layer} has one state per channel`);
+function modelOf(flags: TrainFlags, command: Command): ModelConfig {
+  const { layer, state, dModel, expand, layers } = flags;
+  const sizes = { dModel, expand, layers };
+  if (layer === "mamba") {
+    const given = givenOptions(command, (name) => FIXED_POINT_OPTIONS.includes(name));
+    if (given.length === 0) return { kind: layer, dState: state ?? STATE, ...sizes };
+    throw new UsageError(`${given.join(", ")}: for layers that are fixed points; --layer mamba is none`);
+  }
+  const parts = {
+    ...sizes,
+    mixer: { kind: flags.mixer, rank: flags.rank, gain: flags.gain === "2" ? 2 : 1 },
+    solver: { kind: flags.solver, tol: flags.tol, maxSteps: flags.maxSteps },
+    adjoint: { kind: flags.adjoint ?? (flags.solver === "sequential" ? "through-time" : "truncated") },
+  } as const;
+  if (layer === "fp-mamba") return { kind: layer, dState: state ?? STATE, ...parts };
+  if (state === undefined) return { kind: layer, ...parts };
+  throw new UsageError(`--state ${state} is for --layer fp-mamba or mamba; ${layer} has one state per channel`);
+}
+
+/** The options of some names that were given, as they are written. */
+export function givenOptions(command: Command, isMeant: (name: string) => boolean): readonly string[] {
+  return command.options.flatMap((option) => {
+    const name = option.attributeName();
+    return isMeant(name) && command.getOptionValueSource(name) === "cli" && option.long ? [option.long] : [];
+  });
 }
 
 function lengthsOf({ lengthSchedule, length, minLength = Math.min(2, length) }: TrainFlags): LengthsConfig {

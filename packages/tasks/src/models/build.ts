@@ -4,15 +4,17 @@ import {
   fpMamba,
   fpRnn,
   householder,
+  type HouseholderMixer,
   languageModel,
   type Layer,
+  mamba,
   picard,
   sequential,
   type SolverAndAdjoint,
   throughTime,
   truncated,
 } from "@banach/fprnn";
-import type { LengthsConfig, ModelConfig, OptimizerConfig, RunPlan } from "../run/config.ts";
+import type { FixedPointModel, LengthsConfig, ModelConfig, OptimizerConfig, RunPlan } from "../run/config.ts";
 import { findTask, type Task } from "../tasks/index.ts";
 import { curriculum, fixed, type LengthSchedule, type SequenceModel, uniform } from "../train/index.ts";
 
@@ -40,10 +42,7 @@ export function buildTask(config: RunPlan): Task {
 }
 
 /** The solver and the adjoint that a config names, if they fit each other. */
-function solverAndAdjoint(
-  { kind, tol, maxSteps }: ModelConfig["solver"],
-  adjoint: ModelConfig["adjoint"],
-): SolverAndAdjoint {
+function solverAndAdjoint({ solver: { kind, tol, maxSteps }, adjoint }: FixedPointModel): SolverAndAdjoint {
   const solver = kind === "sequential" ? sequential({ tol, maxSteps }) : picard({ tol, maxSteps });
   if (adjoint.kind === "truncated") return { solver, adjoint: truncated({ steps: 1 }) };
   if (solver.kind === "causal") return { solver, adjoint: throughTime({ local: "step" }) };
@@ -54,27 +53,28 @@ function solverAndAdjoint(
 
 /** The language model of one kind of layer, in float32. */
 export function buildModel(config: ModelConfig, vocabulary: number): SequenceModel {
-  const { dModel, expand, mixer, solver, adjoint } = config;
-  const options = {
-    dModel,
-    expand,
-    mixer: householder({ rank: mixer.rank, gain: mixer.gain }),
-    ...solverAndAdjoint(solver, adjoint),
-  };
+  const { dModel, expand } = config;
   const stacked = <P, S>(layer: Layer<P, S>): SequenceModel =>
     languageModel({ vocabulary, dModel, layers: Array.from({ length: config.layers }, () => layer) });
   switch (config.kind) {
     case "fp-rnn":
-      return stacked(fpRnn(options));
+      return stacked(fpRnn({ dModel, expand, ...fixedPointParts(config) }));
     case "fp-mamba":
-      return stacked(fpMamba({ ...options, dState: config.dState }));
+      return stacked(fpMamba({ dModel, expand, dState: config.dState, ...fixedPointParts(config) }));
+    case "mamba":
+      return stacked(mamba({ dModel, expand, dState: config.dState }));
     default:
       return config satisfies never;
   }
 }
 
+function fixedPointParts(config: FixedPointModel): SolverAndAdjoint & { readonly mixer: HouseholderMixer } {
+  const { rank, gain } = config.mixer;
+  return { mixer: householder({ rank, gain }), ...solverAndAdjoint(config) };
+}
+
 /** The same model, solved to another tolerance with up to `maxSteps` iterations. */
-export function solvedTo(config: ModelConfig, tol: number, maxSteps: number): ModelConfig {
+export function solvedTo(config: FixedPointModel, tol: number, maxSteps: number): FixedPointModel {
   return { ...config, solver: { ...config.solver, tol, maxSteps } };
 }
 

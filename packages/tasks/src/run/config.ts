@@ -11,22 +11,36 @@ export type LengthsConfig =
   | { readonly kind: "uniform"; readonly from: number; readonly to: number }
   | { readonly kind: "curriculum"; readonly from: number; readonly to: number; readonly threshold: number };
 
-/** The kind of the layers, with what only this kind has. */
-export type LayerConfig =
+/** A kind of layer that is a fixed point, with what only this kind has. */
+export type FixedPointLayer =
   | { readonly kind: "fp-rnn" }
   /** `dState` is the size of each channel's state. */
   | { readonly kind: "fp-mamba"; readonly dState: number };
 
-export type ModelConfig = LayerConfig & ModelShape;
+/** The kind of the layers, with what only this kind has. */
+export type LayerConfig = FixedPointLayer | { readonly kind: "mamba"; readonly dState: number };
 
 /** What every kind of layer has. */
-interface ModelShape {
+interface ModelSizes {
   readonly dModel: number;
   readonly expand: number;
   readonly layers: number;
+}
+
+/** What every layer has that is a fixed point. */
+interface FixedPointParts {
   readonly mixer: { readonly kind: "householder"; readonly rank: number; readonly gain: 1 | 2 };
   readonly solver: { readonly kind: "sequential" | "picard"; readonly tol: number; readonly maxSteps: number };
   readonly adjoint: { readonly kind: "through-time" | "truncated" };
+}
+
+export type FixedPointModel = FixedPointLayer & ModelSizes & FixedPointParts;
+
+export type ModelConfig = FixedPointModel | (Exclude<LayerConfig, FixedPointLayer> & ModelSizes);
+
+/** Whether the model has a mixer, a solver and an adjoint. */
+export function isFixedPoint(model: ModelConfig): model is FixedPointModel {
+  return model.kind !== "mamba";
 }
 
 export interface OptimizerConfig {
@@ -61,6 +75,11 @@ export interface RunPlan {
   readonly timeLimit: number | null;
 }
 
+/** A plan for a model that is a fixed point. */
+export interface FixedPointPlan extends RunPlan {
+  readonly model: FixedPointModel;
+}
+
 export interface RunConfig extends RunPlan, BackendRecord {}
 
 const size = z.int().positive();
@@ -71,10 +90,10 @@ const lengthsSchema: z.ZodType<LengthsConfig> = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("curriculum"), from: size, to: size, threshold: z.number().gt(0).lt(1) }),
 ]);
 
-const modelShape = {
-  dModel: size,
-  expand: size,
-  layers: size,
+const modelSizes = { dModel: size, expand: size, layers: size };
+
+const fixedPointParts = {
+  ...modelSizes,
   mixer: z.strictObject({
     kind: z.literal("householder"),
     rank: size,
@@ -89,8 +108,9 @@ const modelShape = {
 };
 
 const modelSchema: z.ZodType<ModelConfig> = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("fp-rnn"), ...modelShape }),
-  z.strictObject({ kind: z.literal("fp-mamba"), dState: size, ...modelShape }),
+  z.strictObject({ kind: z.literal("fp-rnn"), ...fixedPointParts }),
+  z.strictObject({ kind: z.literal("fp-mamba"), dState: size, ...fixedPointParts }),
+  z.strictObject({ kind: z.literal("mamba"), dState: size, ...modelSizes }),
 ]);
 
 const configSchema: z.ZodType<RunConfig> = z.strictObject({

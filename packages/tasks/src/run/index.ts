@@ -3,6 +3,9 @@ export { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 export {
   type BackendRecord,
   CONFIG_VERSION,
+  type FixedPointModel,
+  type FixedPointPlan,
+  isFixedPoint,
   type LayerConfig,
   type LengthsConfig,
   type ModelConfig,

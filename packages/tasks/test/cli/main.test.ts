@@ -22,8 +22,10 @@ describe("usage errors end with 2 and say what is valid", () => {
     [["train", "--backend", "abacus"], "Allowed choices are wasm, reference"],
     [["train", "--relaxed", "--backend", "reference"], "backend reference has no relaxed SIMD"],
     [["doctor", "--relaxed", "--backend", "reference"], "backend reference has no relaxed SIMD"],
-    [["train", "--layer", "mamba"], "Allowed choices are fp-rnn, fp-mamba"],
-    [["train", "--state", "4"], "--state 4 is for --layer fp-mamba"],
+    [["train", "--layer", "rwkv"], "Allowed choices are fp-rnn, fp-mamba, mamba"],
+    [["train", "--state", "4"], "--state 4 is for --layer fp-mamba or mamba"],
+    [["train", "--layer", "mamba", "--rank", "2", "--tol", "0.1"], "--rank, --tol: for layers that are fixed points"],
+    [["train", "--layer", "mamba", "--adjoint", "truncated"], "--adjoint: for layers that are fixed points"],
     [["train", "--batch", "many"], "Expected a positive integer"],
     [["train", "--target", "1.5"], "Expected a number above 0 and up to 1"],
     [["train", "--learning", "1"], "valid: --task, --group, --score, --length"],
@@ -109,7 +111,7 @@ test("with --json there is nothing but JSON lines on stdout, and metrics.jsonl h
   expect(jsonLines(await readFile(join(run, "metrics.jsonl"), "utf8"))).toEqual(lines.slice(1));
 });
 
-test("resumed training gives the numbers of training in one go, checkpoint and all", async () => {
+test("resumed training gives the numbers of training in one go, checkpoint and all", { timeout: 30_000 }, async () => {
   const [whole, parts] = [join(folder, "whole"), join(folder, "parts")];
   await banach(["train", ...tiny, "--steps", "6", "--out", whole]);
   await banach(["train", ...tiny, "--steps", "2", "--out", parts]);
@@ -149,6 +151,35 @@ describe("--layer fp-mamba", () => {
     expect(stderr).toContain("sequences not converged 12");
     expect(stdout).toMatch(/converged\n.* 0\.0 %/);
   });
+});
+
+test("--layer mamba trains, resumes bit for bit and is evaluated, without a solver", { timeout: 30_000 }, async () => {
+  const mamba = ["train", ...tiny, "--layer", "mamba", "--state", "2", "--layers", "2"];
+  const [whole, parts] = [join(folder, "plain-mamba"), join(folder, "plain-mamba-parts")];
+  const trained = await banach([...mamba, "--steps", "2", "--out", whole, "--json"]);
+  expect(trained.code).toBe(0);
+  const [first, ...lines] = jsonLines(trained.stdout);
+  const model = { kind: "mamba", dState: 2, dModel: 4, expand: 1, layers: 2 };
+  expect((first as { config: { model: unknown } }).config.model).toEqual(model);
+  const steps = lines.filter(({ type }) => type === "step");
+  expect(steps).toMatchObject([
+    { skipped: false, iterations: 0, notConverged: 0 },
+    { skipped: false, iterations: 0, notConverged: 0 },
+  ]);
+
+  await banach([...mamba, "--steps", "1", "--out", parts]);
+  expect((await banach(["train", "--resume", parts, "--steps", "2"])).code).toBe(0);
+  const checkpoint = (path: string): Promise<Buffer> => readFile(join(path, "checkpoint.safetensors"));
+  expect((await checkpoint(parts)).equals(await checkpoint(whole))).toBe(true);
+
+  const evaluated = await banach(["eval", parts, "--lengths", "3,6", "--batch", "4", "--json"]);
+  expect(jsonLines(evaluated.stdout)).toMatchObject([
+    { length: 3, variant: "no solver", iterations: 0, converged: 1 },
+    { length: 6, variant: "no solver", iterations: 0, converged: 1 },
+  ]);
+  const refused = await banach(["eval", parts, "--solver", "picard", "--max-steps", "9"]);
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toContain("--solver picard, --max-steps 9: layer mamba is no fixed point, and has no solver");
 });
 
 test("an interrupt finishes the step, saves and ends with 130; what is saved goes on to the same numbers", async () => {

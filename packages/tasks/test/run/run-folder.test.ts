@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CheckpointError, type HostTensor, optim, treeLeaves } from "@banach/autograd";
+import { CheckpointError, type HostTensor, key, optim, treeLeaves } from "@banach/autograd";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parityPlan } from "../../src/cli/parity-story.ts";
 import { buildRun } from "../../src/models/build.ts";
@@ -129,7 +129,9 @@ test.each([
   [JSON.stringify({ ...config, model: { ...config.model, dState: 4 } }), 'Unrecognized key: "dState"'],
   [JSON.stringify({ ...config, model: { ...config.model, kind: "fp-mamba" } }), "model.dState"],
   [JSON.stringify({ ...config, model: { ...config.model, kind: "fp-mamba", dState: 0 } }), "model.dState"],
-  [JSON.stringify({ ...config, model: { ...config.model, kind: "mamba" } }), "model.kind"],
+  [JSON.stringify({ ...config, model: { ...config.model, kind: "mamba", dState: 4 } }), '"mixer", "solver", "adjoint"'],
+  [JSON.stringify({ ...config, model: { kind: "mamba", dModel: 4, expand: 2, layers: 1 } }), "model.dState"],
+  [JSON.stringify({ ...config, model: { ...config.model, kind: "rwkv" } }), "model.kind"],
   ['{"version":1,"version":1}', 'duplicate key "version"'],
 ])("the config %s is refused", (text, reason) => {
   expect(() => parseConfig(text)).toThrow(CheckpointError);
@@ -145,6 +147,13 @@ test.each([{ kind: "fp-rnn" }, { kind: "fp-mamba", dState: 4 }] as const)(
     expect(buildRun(chosen).task.vocabulary).toBe(16);
   },
 );
+
+test("a configuration of Mamba has sizes alone", () => {
+  const model = { kind: "mamba", dState: 4, dModel: 8, expand: 2, layers: 2 } as const;
+  const chosen: RunConfig = { ...config, model };
+  expect(parseConfig(JSON.stringify(chosen))).toEqual(chosen);
+  expect(Object.keys(buildRun(chosen).model.init(key(0)) as object)).toContain("blocks");
+});
 
 test("metrics are rewound to a step, without a line that was cut short", () => {
   const text = '{"type":"step","step":1}\n{"type":"step","step":2}\n{"type":"step","step":3}\n{"type":"st';
