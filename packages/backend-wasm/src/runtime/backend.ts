@@ -24,8 +24,15 @@ import {
   verify,
 } from "@banach/autograd/backend";
 import { defaultGrain, emitModule, type Grain } from "../codegen/module.ts";
-import { maySleep } from "../threads/index.ts";
-import { maxPages, pageBytes, probeFeatures, webAssembly, type WebAssemblyApi } from "../wasm/index.ts";
+import { maySleep, type ThreadPool } from "../threads/index.ts";
+import {
+  maxPages,
+  pageBytes,
+  probeFeatures,
+  type WasmModule,
+  webAssembly,
+  type WebAssemblyApi,
+} from "../wasm/index.ts";
 import { BufferSpace } from "./buffers.ts";
 import { WasmExecutable } from "./executable.ts";
 import { openMemory } from "./open-memory.ts";
@@ -64,11 +71,21 @@ export async function wasmBackend(options: WasmOptions = {}): Promise<Backend> {
   const lost = new Promise<BackendLostInfo>((resolve) => {
     resolveLost = resolve;
   });
-  const lose = (info: BackendLostInfo): void => {
+  const lose = async (info: BackendLostInfo): Promise<void> => {
     space.lose(info.message);
-    pool?.stop();
     resolveLost(info);
+    await pool?.stop();
   };
+  const die = (why: string): void => {
+    void lose({ reason: "unknown", message: `a thread of the wasm backend died: ${why}` });
+  };
+  void pool?.ended.then(die);
+  /** The number of a program that all threads have. What fails here has ended the backend, which says so. */
+  const load = (threads: ThreadPool, module: WasmModule): Promise<number> =>
+    threads.load(module).catch((error: unknown) => {
+      die(error instanceof Error ? error.message : String(error));
+      return 0;
+    });
   const maxBufferBytes = Math.min(maxBytes, maxPages * pageBytes);
   const threads = pool === null ? null : { size: pool.size, firstMaySleep: maySleep(), grain };
   return {
@@ -81,6 +98,7 @@ export async function wasmBackend(options: WasmOptions = {}): Promise<Backend> {
       requireNotAborted(signal);
       verify(graph);
       requireDTypes(graph, label);
+      requireDonated(donate, graph, label);
       const program = lower(graph);
       const plan = planMemory(program, ALIGNMENT);
       requireAddresses(program, plan, label, space.stats.liveBytes);
@@ -90,7 +108,7 @@ export async function wasmBackend(options: WasmOptions = {}): Promise<Backend> {
       const { exports } = await api.instantiate(module, { env: { memory: heap.memory } });
       // The module was written with an export of this name and type.
       const own = exports["run"] as (table: number, thread: number) => void;
-      const shared = pool !== null && emitted.threads > 1 ? { pool, program: await pool.load(module) } : null;
+      const shared = pool !== null && emitted.threads > 1 ? { pool, program: await load(pool, module) } : null;
       space.requirePresent(`compile of ${label}`);
       const run = (table: number): void => {
         if (shared === null) {
@@ -102,9 +120,8 @@ export async function wasmBackend(options: WasmOptions = {}): Promise<Backend> {
             own(table, 0);
           });
         } catch (error) {
-          const message = `a thread of the wasm backend died in ${label}: ${String(error)}`;
-          lose({ reason: "unknown", message });
-          throw new BackendLostError(message, { cause: error });
+          die(`${String(error)}, in ${label}`);
+          throw new BackendLostError(`${label}: a thread of the wasm backend died`, { cause: error });
         }
       };
       return new WasmExecutable(space, {
@@ -147,10 +164,7 @@ export async function wasmBackend(options: WasmOptions = {}): Promise<Backend> {
         space.requirePresent("synchronize");
       }),
     memory: () => space.stats,
-    [Symbol.asyncDispose]: () =>
-      settle(() => {
-        lose({ reason: "destroyed", message: "the wasm backend was disposed" });
-      }),
+    [Symbol.asyncDispose]: () => lose({ reason: "destroyed", message: "the wasm backend was disposed" }),
   };
 }
 
@@ -197,6 +211,13 @@ function requireAddresses({ inputs, outputs }: Program, plan: MemoryPlan, label:
     `${label}: a run needs more than any memory has, ${plan.bytes} bytes of it for temporaries; use a smaller batch`,
     { requested, limit, live },
   );
+}
+
+function requireDonated(donate: readonly number[], { inputs }: Graph, label: string): void {
+  for (const index of donate) {
+    if (!(index in inputs))
+      throw new ArgumentError(`${label}: donates input ${index}, but has ${inputs.length} inputs`);
+  }
 }
 
 function requireNotAborted(signal: CancelSignal | undefined): void {

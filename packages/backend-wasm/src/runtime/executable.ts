@@ -1,6 +1,5 @@
 /** A compiled program: an instance of its module on the backend's memory, and the table of addresses for a run. */
 import {
-  ArgumentError,
   BanachError,
   type Buffer,
   DonatedBufferError,
@@ -13,6 +12,9 @@ import {
 } from "@banach/autograd/backend";
 import type { EmittedModule } from "../codegen/module.ts";
 import type { BufferSpace, WasmBuffer } from "./buffers.ts";
+
+/** Of the arena, in bytes: a cache line, of which each thread's part is a number of whole ones. */
+const ALIGNMENT = 64;
 
 export interface ExecutableParts {
   readonly inputs: readonly TensorType[];
@@ -36,20 +38,14 @@ export class WasmExecutable implements Executable {
   private readonly tableBytes: number;
   private disposed = false;
 
-  /** Throws ArgumentError for a donated index that is no input. */
   constructor(space: BufferSpace, parts: ExecutableParts) {
-    const { inputs, outputs, donate, label, emitted } = parts;
-    for (const index of donate) {
-      if (!(index in inputs)) {
-        throw new ArgumentError(`${label}: donates input ${index}, but has ${inputs.length} inputs`);
-      }
-    }
+    const { inputs, outputs, donate, emitted } = parts;
     this.space = space;
     this.parts = parts;
     this.inputs = inputs;
     this.outputs = outputs;
     this.donated = new Set(donate);
-    this.tableBytes = Math.ceil((4 * (emitted.tableLength + emitted.whileCount)) / 16) * 16;
+    this.tableBytes = Math.ceil((4 * (emitted.tableLength + emitted.whileCount)) / ALIGNMENT) * ALIGNMENT;
     this.temporaryBytes = emitted.arenaBytes + this.tableBytes;
   }
 

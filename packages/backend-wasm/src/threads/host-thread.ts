@@ -7,7 +7,7 @@ export interface HostThread {
   post(message: unknown): void;
   /** Whether the thread keeps the process alive; a new one does. */
   hold(held: boolean): void;
-  stop(): void;
+  stop(): Promise<void>;
 }
 
 export interface ThreadEvents {
@@ -93,7 +93,9 @@ async function startNode(source: string, name: string, { answer, ended }: Thread
       if (held) worker.ref();
       else worker.unref();
     },
-    stop: () => void worker.terminate(),
+    stop: async () => {
+      await worker.terminate();
+    },
   };
 }
 
@@ -102,11 +104,18 @@ function startWeb(source: string, name: string, { answer, ended }: ThreadEvents)
   if (Worker === undefined || Blob === undefined || URL === undefined) throw new Error("there are no workers here");
   const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
   const worker = new Worker(url, { name });
+  // Once it has said something the script has been read.
+  let read = false;
+  const forget = (): void => {
+    if (!read) URL.revokeObjectURL(url);
+    read = true;
+  };
   worker.onmessage = ({ data }) => {
-    URL.revokeObjectURL(url);
+    forget();
     answer(data as Answer);
   };
   worker.onerror = ({ message }) => {
+    forget();
     ended(message ?? "its script was refused; the page's Content-Security-Policy must allow worker-src blob:");
   };
   return {
@@ -115,7 +124,9 @@ function startWeb(source: string, name: string, { answer, ended }: ThreadEvents)
     },
     hold: () => undefined,
     stop: () => {
+      forget();
       worker.terminate();
+      return Promise.resolve();
     },
   };
 }

@@ -19,6 +19,12 @@ class Member {
   private thread: HostThread | null = null;
   private waiting: ((answer: Answer) => void) | null = null;
   private end: Answer | null = null;
+  /** Called once, when the thread has died or cannot be started. */
+  private readonly died: (why: string) => void;
+
+  constructor(died: (why: string) => void) {
+    this.died = died;
+  }
 
   async start(source: string, name: string, memory: WasmMemory, thread: number): Promise<void> {
     this.thread = await startThread(source, name, {
@@ -55,12 +61,17 @@ class Member {
     if (answer.kind === "failed") throw new Error(answer.message);
   }
 
-  stop(): void {
-    this.thread?.stop();
+  /** Ends the thread; whoever waits for an answer gets none. */
+  async stop(): Promise<void> {
+    this.settle({ kind: "failed", message: "it was stopped" });
+    await this.thread?.stop();
   }
 
   private settle(answer: Answer): void {
-    if (answer.kind === "failed") this.end ??= answer;
+    if (answer.kind === "failed" && this.end === null) {
+      this.end = answer;
+      this.died(answer.message);
+    }
     this.waiting?.(answer);
     this.waiting = null;
   }
@@ -75,11 +86,24 @@ export class ThreadPool {
   private readonly dropped: number[] = [];
   /** Messages go out one after the other: a thread returns to its event loop for one at a time. */
   private queue: Promise<void> = Promise.resolve();
+  /** Why nothing can be run any more. */
+  private end: string | null = null;
+  private resolveEnded: (why: string) => void = () => undefined;
+  /** Resolves when a thread has died, or all have been stopped. */
+  readonly ended: Promise<string> = new Promise<string>((resolve) => {
+    this.resolveEnded = resolve;
+  });
 
   private constructor(memory: WasmMemory, size: number) {
     this.size = size;
     this.control = new Int32Array(memory.buffer, 0, CONTROL_BYTES / 4);
-    this.members = Array.from({ length: size - 1 }, () => new Member());
+    this.members = Array.from(
+      { length: size - 1 },
+      () =>
+        new Member((why) => {
+          this.die(why);
+        }),
+    );
   }
 
   /** Starts `size - 1` threads on a shared memory. Rejects with the reason, and leaves none behind, if one does not start. */
@@ -88,7 +112,7 @@ export class ThreadPool {
     const starts = pool.members.map((member, i) => member.start(source, `banach ${i + 1}`, memory, i + 1));
     const failure = (await Promise.allSettled(starts)).find(({ status }) => status === "rejected");
     if (failure?.status === "rejected") {
-      pool.stop();
+      await pool.stop();
       throw failure.reason;
     }
     return pool;
@@ -119,19 +143,28 @@ export class ThreadPool {
 
   /** Runs a program on every thread; `own` is the caller's share. Its last barrier makes all of them end together. */
   run(program: number, table: number, own: () => void): void {
+    if (this.end !== null) throw new Error(this.end);
     this.control[CONTROL.program / 4] = program;
     this.control[CONTROL.table / 4] = table;
     this.signal(CONTROL.runs);
     try {
       own();
     } catch (error) {
-      Atomics.store(this.control, CONTROL.failed / 4, 1);
+      this.die(String(error));
       throw error;
     }
   }
 
-  stop(): void {
-    for (const member of this.members) member.stop();
+  async stop(): Promise<void> {
+    await Promise.all(this.members.map((member) => member.stop()));
+  }
+
+  /** The others must not wait at a barrier for a thread that is gone. */
+  private die(why: string): void {
+    this.end ??= why;
+    Atomics.store(this.control, CONTROL.failed / 4, 1);
+    Atomics.notify(this.control, CONTROL.phase / 4);
+    this.resolveEnded(this.end);
   }
 
   private signal(word: number): void {

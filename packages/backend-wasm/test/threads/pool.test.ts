@@ -7,7 +7,7 @@ import { type FunctionBuilder, i32, maxPages, ModuleBuilder, webAssembly } from 
 const api = webAssembly()!;
 const pools: ThreadPool[] = [];
 afterEach(() => {
-  for (const pool of pools.splice(0)) pool.stop();
+  return Promise.all(pools.splice(0).map((pool) => pool.stop()));
 });
 
 async function open(size: number) {
@@ -135,4 +135,28 @@ it("threads that do not start leave a reason", async () => {
   const memory = new api.Memory({ initial: 1, maximum: 1, shared: true });
   await expect(ThreadPool.start(memory, 2, "throw new Error('no such luck')")).rejects.toThrow(/no such luck/);
   await expect(ThreadPool.start(memory, 2, "process.exit(3)")).rejects.toThrow(/has ended/);
+});
+
+it("a thread that ends is noticed by whoever waits for it, and by the next run", async () => {
+  const memory = new api.Memory({ initial: 1, maximum: 1, shared: true });
+  const source = `
+    const { parentPort } = require("node:worker_threads");
+    parentPort.on("message", ({ kind }) => (kind === "start" ? parentPort.postMessage({ kind: "done" }) : process.exit(1)));
+  `;
+  const pool = await ThreadPool.start(memory, 2, source);
+  pools.push(pool);
+  const module = await program(2, () => undefined);
+  await expect(pool.load(module)).rejects.toThrow(/has ended/);
+  expect(await pool.ended).toMatch(/has ended/);
+  expect(() => {
+    pool.run(1, 0, () => undefined);
+  }).toThrow(/has ended/);
+});
+
+it("stopping answers those who wait", async () => {
+  const { pool } = await open(2);
+  const loading = pool.load(await program(2, () => undefined));
+  const stopped = pool.stop();
+  await expect(loading).rejects.toThrow(/stopped/);
+  await stopped;
 });

@@ -1,20 +1,42 @@
 /** What users see of threads: the same bits for any number of them, a reason where there is one, and a clean end. */
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { ArgumentError, grad, key, random, scan, type Tracer } from "@banach/autograd";
+import {
+  ArgumentError,
+  BackendLostError,
+  grad,
+  key,
+  linearRecurrence,
+  random,
+  scan,
+  stopGradient,
+  take,
+  type Tracer,
+  whileLoop,
+} from "@banach/autograd";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { wasm } from "../../src/index.ts";
 
 const everything = { step: 0, program: 0 };
 
-/** Contractions of odd sizes, both ways round, a reduction, a map, a recurrence by blocks of rows. */
+/** Every kind of kernel and loop: also a gather, whose gradient is a scatter, a recurrence, and a while by rows. */
 function model({ w, v, xs }: { w: Tracer; v: Tracer; xs: Tracer }): Tracer {
   const step = (h: Tracer, x: Tracer): readonly [Tracer, Tracer] => {
     const next = h.matmul(w).add(x).tanh();
     return [next, next];
   };
   const [, states] = scan(step, xs.index(0, 0).mul(0), xs);
-  const logits = states.matmul(v);
+  const slow = linearRecurrence(states.logistic(), states.mul(0.1), { axis: 0 });
+  const settled = stopGradient(
+    whileLoop(
+      (c: { y: Tracer; change: Tracer }) => c.change.greater(0.2),
+      ({ y }) => ({ y: y.mul(0.5), change: y.abs().max({ axes: 1 }) }),
+      { y: xs.index(0, 0), change: xs.index(0, 0).abs().max({ axes: 1 }) },
+      { maxSteps: 9 },
+    ).carry.y,
+  );
+  const chosen = take(v, stopGradient(states.argmax(2)), 0);
+  const logits = states.add(slow).add(settled).matmul(v).add(chosen);
   const shifted = logits.sub(logits.max({ axes: 2, keepDims: true }));
   return shifted.exp().sum({ axes: 2 }).log().sum().add(states.mul(states).mean());
 }
@@ -59,6 +81,20 @@ describe("the number of threads", () => {
   it.each([0, -1, 1.5, Number.NaN])("is not %d", async (threads) => {
     await expect(wasm({ threads })).rejects.toThrow(ArgumentError);
   });
+});
+
+it("a device that is disposed of while it compiles says so", async () => {
+  const device = await wasm({ threads: 2, grain: everything });
+  const square = device.run((x: Tracer) => x.matmul(x), random.normal(key(1), [64, 64]));
+  const [outcome] = await Promise.all([
+    square.then(
+      () => "done",
+      (error: unknown) => error,
+    ),
+    device[Symbol.asyncDispose](),
+  ]);
+  expect(outcome).toBeInstanceOf(BackendLostError);
+  expect(await device.lost).toMatchObject({ reason: "destroyed" });
 });
 
 it("devices come and go", async () => {
