@@ -2,10 +2,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Planner } from "../../src/contract/index.ts";
-import { packingOf, tilePlan } from "../../src/contract/plan.ts";
+import { contractionOf } from "../../src/contract/contraction.ts";
+import { packingOf, planOf, tilePlan } from "../../src/contract/plan.ts";
 import { probeFeatures } from "../../src/wasm/index.ts";
-import type { Layout, Problem, RunOptions, Values } from "./support.ts";
-import { compile, matrices } from "./support.ts";
+import type { Layout, Problem, Running, RunOptions, Values } from "./support.ts";
+import { compile, kernelOf, matrices } from "./support.ts";
 
 const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
 
@@ -61,17 +62,23 @@ function fill(values: Values, seed: number): void {
   }
 }
 
-/** Runs a problem and compares every result, each of which has to be stored once. */
-function check(problem: Problem, options: RunOptions = {}): void {
+/** Runs a problem, each result of which has to be stored once. */
+function run(problem: Problem, options: RunOptions): Running {
   const running = compile(problem, options, true);
   fill(running.left, 1);
   fill(running.right, 2);
   running.out.fill(77);
   running.run();
+  expect(running.stored.every((times) => times === 1)).toBe(true);
+  return running;
+}
+
+/** Runs a problem and compares every result. */
+function check(problem: Problem, options: RunOptions = {}): Running {
+  const running = run(problem, options);
   const { sums, sizes } = expected(problem, running.left, running.right);
   const k = product(problem.k);
   const gamma = (k * 2 ** -24) / (1 - k * 2 ** -24);
-  expect(running.stored.every((times) => times === 1)).toBe(true);
   for (const [i, sum] of sums.entries()) {
     const result = running.out[i] ?? NaN;
     if (problem.dtype !== "float32") {
@@ -80,6 +87,7 @@ function check(problem: Problem, options: RunOptions = {}): void {
       expect.fail(`result ${i} of ${JSON.stringify(problem)} is ${result}, not ${sum}`);
     }
   }
+  return running;
 }
 
 /** An operand's memory: its axes in some order, some of them left out (stride 0), reversed, or with gaps. */
@@ -184,6 +192,74 @@ describe("a contraction is within the error bound of a plain loop", () => {
     const shared = matrices([3, 17, 12], { batch: 7 });
     const { strides } = shared.right;
     check({ ...shared, right: { ...shared.right, strides: [0, ...strides.slice(1)] } });
+  });
+});
+
+describe("threads that share a contraction get the bits that one gets", () => {
+  const bitsOf = ({ out }: Running): Uint32Array => new Uint32Array(out.buffer, out.byteOffset, out.length);
+
+  /** Whether it was shared, for 2, 3 and 5 threads. */
+  function checkShares(problem: Problem, options: RunOptions = {}): boolean[] {
+    const one = bitsOf(check(problem, options));
+    return [2, 3, 5].map((threads) => {
+      const running = run(problem, { ...options, threads });
+      const at = bitsOf(running).findIndex((bits, i) => bits !== one[i]);
+      if (at >= 0) expect.fail(`result ${at} of ${JSON.stringify(problem)} differs for ${threads} threads`);
+      return running.shared;
+    });
+  }
+
+  const layouts = ["AB", "ATB", "ABT", "ATBT"] as const;
+  const blocks: [string, Problem][] = (
+    [
+      [261, 1030, 100],
+      [70, 515, 530],
+      [131, 600, 259],
+      [130, 520, 33],
+    ] as const
+  ).flatMap((size) =>
+    layouts.map((layout): [string, Problem] => [`${size.join("x")} ${layout}`, matrices(size, { layout })]),
+  );
+  it.each(blocks)("across packed blocks: %s", (_, problem) => {
+    const plan = planOf(contractionOf(kernelOf(problem)), { vectors: true, epilogueCost: 0 });
+    expect(plan).toMatchObject({ kind: "tiles", pack: { left: problem.right.size > 33 * 520, right: true } });
+    expect(checkShares(problem)).toEqual([true, true, true]);
+  });
+
+  it.each(layouts)("where a tile is all of m or n, and for dot products: %s", (layout) => {
+    for (const size of [
+      [1, 300, 170],
+      [170, 300, 1],
+      [2, 40, 85],
+      [3, 5, 300],
+      [5, 300, 203],
+      [203, 70, 3],
+      [90, 33, 2],
+    ] as const) {
+      expect(checkShares(matrices(size, { layout }))).toEqual([true, true, true]);
+    }
+  });
+
+  it.each(layouts)("for few batches: %s", (layout) => {
+    expect(checkShares(matrices([16, 16, 16], { batch: 5, layout }))).toEqual([true, true, true]);
+    expect(checkShares(matrices([37, 300, 50], { batch: 3, layout }))).toEqual([true, true, true]);
+    expect(checkShares(matrices([4, 9, 8], { batch: 11, layout }))).toEqual([true, true, true]);
+    expect(checkShares(matrices([4, 9, 8], { batch: 3, layout }))).toEqual([true, true, false]);
+  });
+
+  it.each<[string, RunOptions, Problem["dtype"]]>([
+    ["as planned", {}, "float32"],
+    ["in small packed blocks", { planner: smallBlocks }, "float32"],
+    ["as integers", {}, "int32"],
+  ])("%s, for any axes and strides", (_, options, dtype) => {
+    let shared = 0;
+    fc.assert(
+      fc.property(groups, fc.integer({ min: 0, max: 1 << 20 }), (sizes, seed) => {
+        if (checkShares(problemOf(sizes, dtype, seed), options).includes(true)) shared++;
+      }),
+      { numRuns: 60, seed: 5 },
+    );
+    expect(shared).toBeGreaterThan(15);
   });
 });
 

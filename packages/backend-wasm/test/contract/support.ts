@@ -3,8 +3,8 @@ import type { ContractKernel, Expression, Read } from "@banach/autograd/backend"
 import type { ContractHost, Planner } from "../../src/contract/index.ts";
 import { emitContract } from "../../src/contract/index.ts";
 import type { Expr, FunctionBuilder, I32 } from "../../src/wasm/index.ts";
-import { alone } from "../../src/threads/index.ts";
-import { i32, ModuleBuilder, webAssembly } from "../../src/wasm/index.ts";
+import { alone, Threads } from "../../src/threads/index.ts";
+import { i32, ModuleBuilder, pageBytes, webAssembly } from "../../src/wasm/index.ts";
 
 type DType = "float32" | "int32" | "uint32";
 
@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly planner?: Planner;
   /** Additions that the epilogue claims to take. */
   readonly epilogueCost?: number;
+  /** Threads that share it; their parts run one after the other, as there is no barrier in a contraction. */
+  readonly threads?: number;
 }
 
 export type Values = Float32Array | Int32Array | Uint32Array;
@@ -42,6 +44,8 @@ export interface Running {
   /** How often each result was stored. */
   readonly stored: Uint8Array;
   readonly bytes: number;
+  /** Whether every thread does a part. */
+  readonly shared: boolean;
   run(): void;
 }
 
@@ -92,7 +96,9 @@ export function compile(problem: Problem, options: RunOptions = {}, count = fals
   };
   const outAt = reserve(4 * outSize);
   const storedAt = reserve(outSize);
-  const scratches: number[] = [];
+  const scratches: { readonly at: number; readonly bytes: number }[] = [];
+  const threads =
+    options.threads === undefined ? null : new Threads(module, { size: options.threads, firstMaySleep: true });
   const bases = new Map<string, number>();
   const resultIndex = (point: readonly Expr<"i32">[]): Expr<"i32"> =>
     point.reduce<Expr<"i32">>((sum, index, axis) => {
@@ -106,13 +112,13 @@ export function compile(problem: Problem, options: RunOptions = {}, count = fals
   };
   const host: ContractHost = {
     name: "contract",
-    team: alone,
+    team: threads ?? alone,
     module,
     relaxed: options.relaxed ?? false,
     address: (_, read) => i32.const((bases.get(read.buffer.name) ?? 0) + 4 * read.access.offset),
     scratch(bytes) {
       const at = reserve(bytes);
-      scratches.push(bytes);
+      scratches.push({ at, bytes });
       return () => i32.const(at);
     },
     storeLanes(f, point, value, lanes) {
@@ -131,18 +137,29 @@ export function compile(problem: Problem, options: RunOptions = {}, count = fals
   // Scratch is reserved while the function is written, operands before; the last operand ends with the memory's page.
   const layouts = { left: problem.left, right: problem.right };
   for (const [name, { size }] of Object.entries(layouts)) bases.set(name, reserve(4 * size));
-  const memory = module.memory({ min: 2048 });
-  module.export("memory", memory);
-  module.export("run", emitContract(kernel, host, options.planner).func);
+  const { func, shared } = emitContract(kernel, host, options.planner);
+  const part = module.func("part", ["i32"], [], (f, thread) => {
+    threads?.become(f, thread);
+    f.call(func);
+  });
+  module.export("run", func);
+  module.export("part", part);
+  module.export("memory", module.memory({ min: Math.ceil(end / pageBytes) }));
   const bytes = module.build();
   const api = webAssembly();
   if (api === undefined) throw new Error("there is no WebAssembly here");
   const { exports } = new api.Instance(new api.Module(bytes));
   const { buffer } = exports["memory"] as { buffer: ArrayBuffer };
-  if (end > buffer.byteLength) throw new Error(`the problem needs ${end} bytes`);
   const view = (at: number, size: number): Values => {
     if (problem.dtype === "float32") return new Float32Array(buffer, at, size);
     return problem.dtype === "int32" ? new Int32Array(buffer, at, size) : new Uint32Array(buffer, at, size);
+  };
+  const runParts = (): void => {
+    for (let thread = 0; thread < (threads?.size ?? 1); thread++) {
+      // What one thread leaves in its scratch memory is not there for another.
+      for (const { at, bytes: size } of scratches) new Uint8Array(buffer, at, size).fill(0xff);
+      (exports["part"] as (thread: number) => void)(thread);
+    }
   };
   return {
     left: view(bases.get("left") ?? 0, problem.left.size),
@@ -150,17 +167,18 @@ export function compile(problem: Problem, options: RunOptions = {}, count = fals
     out: view(outAt, outSize),
     stored: new Uint8Array(buffer, storedAt, outSize),
     bytes: bytes.length,
-    run: exports["run"] as () => void,
+    shared,
+    run: shared ? runParts : (exports["run"] as () => void),
   };
 }
 
-/** A matrix product [batch, m, k] x [batch, k, n], with either operand transposed in memory. */
+/** A matrix product [batch, m, k] x [batch, k, n], with operands transposed in memory. */
 export function matrices(
   [m, k, n]: readonly [number, number, number],
-  { batch = 1, layout = "AB" }: { readonly batch?: number; readonly layout?: "AB" | "ATB" | "ABT" } = {},
+  { batch = 1, layout = "AB" }: { readonly batch?: number; readonly layout?: "AB" | "ATB" | "ABT" | "ATBT" } = {},
 ): Problem {
-  const [leftM, leftK] = layout === "ATB" ? [1, m] : [k, 1];
-  const [rightN, rightK] = layout === "ABT" ? [k, 1] : [1, n];
+  const [leftM, leftK] = layout.startsWith("AT") ? [1, m] : [k, 1];
+  const [rightN, rightK] = layout.endsWith("BT") ? [k, 1] : [1, n];
   return {
     dtype: "float32",
     batch: [batch],
