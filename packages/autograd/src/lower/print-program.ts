@@ -1,8 +1,9 @@
 /** The text of a program: kernels with their loop nests, what they read and write, and what they cost. */
 import { byteLengthOf, type Shape } from "../ir/tensor-type.ts";
 import type { Access } from "./access.ts";
-import type { Expression, ProgramBuffer } from "./expression.ts";
+import { childrenOf, type Expression, type ProgramBuffer, visitExpression } from "./expression.ts";
 import {
+  expressionsOf,
   type ForLoop,
   type Kernel,
   type Program,
@@ -42,37 +43,38 @@ function printStep(step: Step, indent: string): readonly string[] {
         `${indent}}`,
       ];
     default:
-      return [`${indent}${printKernel(step)}  # ${costs(step)}`];
+      return printKernel(step, indent);
   }
 }
 
-function printKernel(kernel: Kernel): string {
+function printKernel(kernel: Kernel, indent: string): readonly string[] {
+  const text = new ExpressionPrinter(expressionsOf(kernel));
   const shape = (sizes: Shape): string => `[${sizes.join(",")}]`;
-  switch (kernel.kind) {
-    case "map":
-      return `map ${shape(kernel.shape)} ${printStores(kernel.stores)}`;
-    case "reduce":
-      return `reduce ${kernel.combine} ${shape(kernel.shape)} over ${shape(kernel.reduced)} of ${printExpression(kernel.value)} ${printStores(kernel.stores)}`;
-    case "contract":
-      return `contract ${shape(kernel.shape)} over ${shape(kernel.k)} of ${printExpression(kernel.left)} * ${printExpression(kernel.right)} ${printStores(kernel.stores)}`;
-    case "recur":
-      return `recur ${shape(kernel.shape)} axis ${kernel.axis}${kernel.reverse ? " reversed" : ""} a = ${printExpression(kernel.a)} b = ${printExpression(kernel.b)} ${printStores(kernel.stores)}`;
-    case "scatter":
-      return `scatter ${shape(kernel.shape)} ${kernel.buffer.name}${printAccess(kernel.access)}[${printExpression(kernel.index)} * ${kernel.stride}] += ${printExpression(kernel.value)}`;
-    default:
-      return kernel satisfies never;
-  }
+  const of = (expression: Expression): string => text.print(expression);
+  const stores = (list: readonly Store[]): string =>
+    `{ ${list.map(({ buffer, access, value }) => `${buffer.name}${printAccess(access)} = ${of(value)}`).join("; ")} }`;
+  const head = (): string => {
+    switch (kernel.kind) {
+      case "map":
+        return `map ${shape(kernel.shape)} ${stores(kernel.stores)}`;
+      case "reduce":
+        return `reduce ${kernel.combine} ${shape(kernel.shape)} over ${shape(kernel.reduced)} of ${of(kernel.value)} ${stores(kernel.stores)}`;
+      case "contract":
+        return `contract ${shape(kernel.shape)} over ${shape(kernel.k)} of ${of(kernel.left)} * ${of(kernel.right)} ${stores(kernel.stores)}`;
+      case "recur":
+        return `recur ${shape(kernel.shape)} axis ${kernel.axis}${kernel.reverse ? " reversed" : ""} a = ${of(kernel.a)} b = ${of(kernel.b)} ${stores(kernel.stores)}`;
+      case "scatter":
+        return `scatter ${shape(kernel.shape)} ${kernel.buffer.name}${printAccess(kernel.access)}[${of(kernel.index)} * ${kernel.stride}] += ${of(kernel.value)}`;
+      default:
+        return kernel satisfies never;
+    }
+  };
+  const line = `${indent}${head()}  # ${costs(kernel)}`;
+  return [...text.shared.map((value) => `${indent}let ${value}`), line];
 }
 
 function printLocals(locals: ForLoop["locals"]): string {
   return locals === null ? "" : ` in any order with (${locals.map(({ name }) => name).join(", ")})`;
-}
-
-function printStores(stores: readonly Store[]): string {
-  const parts = stores.map(
-    ({ buffer, access, value }) => `${buffer.name}${printAccess(access)} = ${printExpression(value)}`,
-  );
-  return `{ ${parts.join("; ")} }`;
 }
 
 function printAccess({ offset, strides, loops }: Access): string {
@@ -80,24 +82,58 @@ function printAccess({ offset, strides, loops }: Access): string {
   return `<${strides.join(",")}${offset === 0 ? "" : ` + ${offset}`}${moving}>`;
 }
 
-function printExpression(expression: Expression): string {
-  switch (expression.kind) {
-    case "constant":
-      return String(expression.value);
-    case "read":
-      return `${expression.buffer.name}${printAccess(expression.access)}`;
-    case "index":
-      return `index${printAccess(expression.access)}`;
-    case "gather":
-      return `${expression.buffer.name}${printAccess(expression.access)}[${printExpression(expression.index)} * ${expression.stride}]`;
-    case "bits":
-      return `bits${printAccess(expression.counter)}`;
-    case "accumulated":
-      return "acc";
-    case "apply":
-      return `${expression.direction ?? expression.operation}(${expression.args.map(printExpression).join(", ")})`;
-    default:
-      return expression satisfies never;
+/** Prints the expressions of a kernel. Operations that several others use are named and printed once. */
+class ExpressionPrinter {
+  /** What the names stand for, in the order in which they may be computed. */
+  readonly shared: string[] = [];
+  private readonly uses = new Map<Expression, number>();
+  private readonly names = new Map<Expression, string>();
+
+  constructor(roots: readonly Expression[]) {
+    const use = (node: Expression): void => {
+      this.uses.set(node, (this.uses.get(node) ?? 0) + 1);
+    };
+    const seen = new Set<Expression>();
+    for (const root of roots) {
+      use(root);
+      visitExpression(root, (node) => {
+        if (seen.has(node)) return;
+        seen.add(node);
+        childrenOf(node).forEach(use);
+      });
+    }
+  }
+
+  print(node: Expression): string {
+    const known = this.names.get(node);
+    if (known !== undefined) return known;
+    const text = this.text(node);
+    if (node.kind !== "apply" || (this.uses.get(node) ?? 0) < 2) return text;
+    const name = `$${this.shared.length}`;
+    this.shared.push(`${name} = ${text}`);
+    this.names.set(node, name);
+    return name;
+  }
+
+  private text(node: Expression): string {
+    switch (node.kind) {
+      case "constant":
+        return String(node.value);
+      case "read":
+        return `${node.buffer.name}${printAccess(node.access)}`;
+      case "index":
+        return `index${printAccess(node.access)}`;
+      case "gather":
+        return `${node.buffer.name}${printAccess(node.access)}[${this.print(node.index)} * ${node.stride}]`;
+      case "bits":
+        return `bits(${node.key.map((word) => this.print(word)).join(", ")})${printAccess(node.counter)}`;
+      case "accumulated":
+        return "acc";
+      case "apply":
+        return `${node.direction ?? node.operation}(${node.args.map((arg) => this.print(arg)).join(", ")})`;
+      default:
+        return node satisfies never;
+    }
   }
 }
 

@@ -159,6 +159,36 @@ describe("loops over blocks of rows", () => {
   });
 });
 
+describe("the printer", () => {
+  it("names what several operations use", () => {
+    const program = lower(
+      parseGraph(`graph(%0: float32[4]) {
+      %1: float32[4] = tanh(%0)
+      %2: float32[4] = mul(%1, %1)
+      %3: float32[4] = add(%2, %1)
+      return (%3)
+    }`),
+    );
+    expect(printProgram(program)).toBe(
+      [
+        "program(in0: float32[4]) -> (out0: float32[4]) {",
+        "  let $0 = tanh(in0<1>)",
+        "  map [4] { out0<1> = add(mul($0, $0), $0) }  # 32 bytes, 60 flops",
+        "}",
+      ].join("\n"),
+    );
+  });
+
+  it("is linear in the operations, however often their values are used", () => {
+    const lines = Array.from({ length: 40 }, (_, i) => [
+      `%${2 * i + 1}: float32[4] = mul(%${2 * i}, %${2 * i})`,
+      `%${2 * i + 2}: float32[4] = add(%${2 * i + 1}, %${2 * i})`,
+    ]).flat();
+    const program = lower(parseGraph(`graph(%0: float32[4]) {\n${lines.join("\n")}\nreturn (%80)\n}`));
+    expect(printProgram(program).length).toBeLessThan(10_000);
+  });
+});
+
 describe("operands of contractions in loops", () => {
   const body = (contracting: string): string => `graph(%0: float32[8,8], %1: float32[32,8], %2: float32[32,8]) {
       %3: float32[32,8] = dot_general{batch=[[],[]], contracting=${contracting}}(%1, %0)
