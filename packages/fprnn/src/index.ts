@@ -58,6 +58,9 @@ export { type Causal, type CausalProblem, causalProblem, type Pieces, type Probl
 export {
   anderson,
   type AndersonOptions,
+  auto,
+  type AutoOptions,
+  type AutoSolver,
   type CausalSolver,
   chunked,
   type ChunkedOptions,
@@ -70,6 +73,7 @@ export {
   type Solved,
   type Solver,
   type SolverOptions,
+  type SolveShape,
   type Tolerances,
   type TraceOption,
 } from "./solvers/index.ts";

@@ -1,5 +1,6 @@
 /** Solvers: one file and one line each. */
 export { anderson, type AndersonOptions } from "./anderson.ts";
+export { auto, type AutoOptions, type AutoSolver, type SolveShape } from "./auto.ts";
 export { chunked, type ChunkedOptions } from "./chunked.ts";
 export { newton, type NewtonOptions } from "./newton.ts";
 export { picard, type PicardOptions } from "./picard.ts";

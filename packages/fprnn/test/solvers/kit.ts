@@ -2,6 +2,7 @@
 import { array, type Device, type HostTensor, type Tracer } from "@banach/autograd";
 import {
   anderson,
+  auto,
   type CausalProblem,
   chunked,
   newton,
@@ -26,6 +27,8 @@ export const SOLVERS: Readonly<Record<string, (tolerances: Partial<Tolerances>) 
   "chunked(3)": (tolerances) => chunked({ ...tolerances, chunk: 3 }),
   "chunked(2) by anderson": (tolerances) => chunked({ ...tolerances, chunk: 2, solver: anderson() }),
   "chunked(99)": (tolerances) => chunked({ ...tolerances, chunk: 99 }),
+  auto: (tolerances) => auto(tolerances),
+  "auto for a parallel machine": (tolerances) => auto({ ...tolerances, prefers: "parallel", width: 6 }),
 };
 
 export const EVERY_SOLVER = Object.entries(SOLVERS);

@@ -1,7 +1,18 @@
 import { makeGraph, optimize, printGraph, treeMap, type HostTensor } from "@banach/autograd";
 import { reference } from "@banach/autograd/reference";
 import { describe, expect, it } from "vitest";
-import { fixedPoint, picard, sequential, type Solver, type SolverOptions, throughTime } from "../../src/index.ts";
+import {
+  anderson,
+  auto,
+  chunked,
+  fixedPoint,
+  newton,
+  picard,
+  sequential,
+  type Solver,
+  type SolverOptions,
+  throughTime,
+} from "../../src/index.ts";
 import { rnn, rnnData, type RnnTheta } from "../problems.ts";
 import { solved } from "./kit.ts";
 
@@ -11,7 +22,15 @@ const [batch, time, maxSteps] = [3, 7, 50];
 const SOLVERS: readonly (readonly [string, (options: SolverOptions) => Solver])[] = [
   ["picard", picard],
   ["picard, current rule", (options) => picard({ ...options, rule: "current" })],
+  ["anderson", anderson],
+  ["newton", newton],
   ["sequential", sequential],
+  [
+    "chunked(3)",
+    ({ tol, maxSteps: most, trace }) =>
+      chunked({ chunk: 3, solver: picard({ tol: tol!, maxSteps: most!, trace: trace! }) }),
+  ],
+  ["auto", (options) => auto({ ...options, prefers: "parallel", width: 9 })],
 ];
 
 describe("trace", () => {
@@ -58,7 +77,7 @@ describe("trace", () => {
   it("stops with a sequence that is given up", async () => {
     const theta = rnnData(1n, { recurrent: 0.8, local: 0.5 }, [batch, time, 4]);
     theta.x.data[0] = Number.NaN;
-    for (const create of [picard]) {
+    for (const create of [picard, anderson, newton]) {
       const { stats } = await solved(device, rnn, theta, create({ tol: 1e-8, maxSteps, trace: true }));
       const rows = stats.residuals!.toNested() as number[][];
       expect(rows.map((row) => row[0]).slice(0, 2)).toEqual([Number.NaN, -1]);
