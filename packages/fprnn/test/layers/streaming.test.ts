@@ -5,9 +5,11 @@ import { wasm } from "@banach/backend-wasm";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  chunked,
   fpMamba,
   fpRnn,
   householder,
+  implicit,
   type Layer,
   mamba,
   picard,
@@ -18,6 +20,7 @@ import {
   truncated,
 } from "../../src/index.ts";
 import { distance } from "../problems.ts";
+import { EVERY_SOLVER } from "../solvers/kit.ts";
 
 const reference64 = await reference();
 
@@ -50,11 +53,15 @@ const NAMES = Object.keys(LAYERS) as LayerName[];
 
 const layerOf = (name: LayerName, options: Options): AnyLayer => LAYERS[name](options) as unknown as AnyLayer;
 
-const exact = { tol: 1e-13, maxSteps: 2000 };
+const exact = { tol: 1e-12, maxSteps: 2000 };
+
+/** Every solver with the default adjoint, and every adjoint with a solver that it goes with. */
 const CHOICES: Readonly<Record<string, SolverAndAdjoint>> = {
-  picard: { solver: picard(exact), adjoint: truncated({ steps: 2 }) },
-  sequential: { solver: sequential(exact) },
+  ...Object.fromEntries(EVERY_SOLVER.map(([name, create]) => [name, { solver: create(exact) }])),
+  "picard and truncated": { solver: picard(exact), adjoint: truncated({ steps: 2 }) },
+  "picard and implicit": { solver: picard(exact), adjoint: implicit() },
   "sequential and throughTime": { solver: sequential(exact), adjoint: throughTime() },
+  "chunked and throughTime": { solver: chunked({ ...exact, chunk: 2 }), adjoint: throughTime() },
 };
 
 /** Parameters of a map that contracts, mostly: in FP-Mamba the gain of the norm inside the loop scales the whole map. */
