@@ -47,6 +47,8 @@ export interface Event {
   readonly written: readonly ProgramBuffer[];
   /** What threads have divided among them so that their parts do not meet, if this is in it: an iteration of the program. */
   readonly part: string | null;
+  /** Whether every thread has to do its part of it. */
+  readonly shared: boolean;
 }
 
 export interface Recorded {
@@ -194,7 +196,8 @@ class Recorder {
   private add(id: number, place: Place, read: Event["read"], written: Event["written"]): void {
     const counters = place.around.flatMap((loop) => (loop.kind === "for" ? [this.counters.get(loop)] : []));
     const name = `${place.what.kind}${id}(${counters.join()})`;
-    this.events.push({ name, phase: this.phase, read, written, part: this.partOf(id, place) });
+    const shared = place.what.kind !== "while" && this.scene.shared.has(place.what);
+    this.events.push({ name, phase: this.phase, read, written, part: this.partOf(id, place), shared });
     this.endsTogether = false;
   }
 
