@@ -77,6 +77,19 @@ export {
   type Tolerances,
   type TraceOption,
 } from "./solvers/index.ts";
+export {
+  type Certificate,
+  certify,
+  type Contraction,
+  contraction,
+  type ContractionOptions,
+  jacobianPenalty,
+  type JacobianPenaltyOptions,
+  localContraction,
+  type Multistart,
+  multistart,
+  type MultistartOptions,
+} from "./stability/index.ts";
 export { type SolveStats, type SolveStatus, STATUSES } from "./stats.ts";
 export {
   fpMamba,

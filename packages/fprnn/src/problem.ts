@@ -26,6 +26,11 @@ export interface Causal<Theta, Input, State, Context> {
    * they share is computed, and differentiated, once.
    */
   advance(state: State, solution: Tracer, context: Context): { readonly y: Tracer; readonly state: State };
+  /**
+   * An upper bound, up to rounding, on the slope of `local` in the Euclidean norm, for every y: [batch], or a shape that
+   * broadcasts to it; null where none is known. It is what `certify` needs.
+   */
+  readonly bound?: (context: Context) => Tracer | null;
   /** For solvers that work on several steps at once, such as `chunked`; others do without. */
   readonly pieces?: Pieces<Theta, Input, State>;
 }

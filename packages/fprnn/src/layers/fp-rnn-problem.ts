@@ -67,6 +67,8 @@ export function fpRnnProblem(mixer: Mixer): CausalProblem<FpRnnTheta, Tracer> {
         const y = local(solution, context);
         return { y, state: y };
       },
+      // J = diag(1 - lambda) (I - Q).
+      bound: ({ q, intake }) => mixer.bound(q)?.mul(intake.max({ axes: -1 })) ?? null,
       pieces: {
         theta: ({ drive, lambda, projection }, _state, previous, { mixer: bound }) => ({
           inputs: { drive: timeFirst(drive), lambda: timeFirst(lambda), projection: timeFirst(projection) },
