@@ -2,6 +2,13 @@
 export { dplr, type DplrMixer, type DplrOptions, type DplrParams } from "./dplr.ts";
 export { householder, type HouseholderMixer, type HouseholderOptions, type HouseholderParams } from "./householder.ts";
 export {
+  kronecker,
+  type KroneckerMixer,
+  type KroneckerNormalisation,
+  type KroneckerOptions,
+  type KroneckerParams,
+} from "./kronecker.ts";
+export {
   type BoundMixer,
   type LowRank,
   type Mixer,

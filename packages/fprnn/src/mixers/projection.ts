@@ -35,6 +35,11 @@ export function innerOf(params: ProjectionParams<Tracer>): nn.WeightNormLinearPa
   return "v" in params ? params : params[0];
 }
 
+/** How many numbers a projection gives. */
+export function valuesOf(params: ProjectionParams<Tracer>): number {
+  return ("v" in params ? params : params[1]).v.dim(0);
+}
+
 /** The weight of the second map of a low-rank projection, [out, rank], or null. */
 export function outerWeight(params: ProjectionParams<Tracer>): Tracer | null {
   return "v" in params ? null : nn.weightNormLinear.weight(params[1]);
@@ -133,6 +138,14 @@ export function readSelective(
     values: activation === "silu" ? nn.silu(values) : values,
     strengths: projection.sliceAxis(-1, size, size + count).logistic(),
   };
+}
+
+/**
+ * Sizes that `at` has to know, as the leading axes of a tensor without elements: weights are a tree of tensors, which has
+ * no room for numbers.
+ */
+export function sizesAsShape(sizes: readonly number[], dtype: Tracer["dtype"]): Tracer {
+  return zeros([...sizes, 0], dtype);
 }
 
 /** The projections [..., n] at y_{t-1} [..., D]. */

@@ -5,6 +5,7 @@ import { checkLayer, type GoldenLayer, layerIsBuilt, type LayerKind } from "./la
 
 const FP_RNN: LayerKind = {
   create: (options, _config, training) => fpRnn({ ...options, ...training }) as unknown as GoldenLayer,
+  normalization: "spectral",
   prepared: { x: "x", z: "z", xm: "xm", b: "b", lam: "lambda" },
   // The sweep through time without its carry is the authors' gradient.
   likeOneStep: (exact) => ({ "through time": { solver: sequential(exact), adjoint: throughTime({ carry: false }) } }),

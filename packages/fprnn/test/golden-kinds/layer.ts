@@ -101,6 +101,8 @@ export interface SharedOptions {
 
 export interface LayerKind {
   readonly create: (options: SharedOptions, config: LayerConfig, training: SolverAndAdjoint) => GoldenLayer;
+  /** What the authors' layers of this kind divide the factors of a Kronecker mixer by. */
+  readonly normalization: string;
   /** Names in `prepared`, as in the fixture: as in the layer's parts. */
   readonly prepared: Readonly<Record<string, string>>;
   /** Solvers and adjoints besides Picard with 1 and 3 differentiable steps that must give the gradient `backward_n1`. */
@@ -127,7 +129,8 @@ export async function checkLayer(setting: Setting, raw: Fixture, kind: LayerKind
   const { dtype } = setting;
   const { d_model: dModel, expand = 2, symm = false, h_dep = true, short_conv: shortConv = false, eps = 1e-5 } = config;
   const argument = h_dep ? (symm ? "symmetric" : "concatenated") : "input";
-  const options = { dModel, expand, argument, shortConv, eps, mixer: goldenMixer({ ...config, eps }), dtype } as const;
+  const mixer = goldenMixer({ normalization: kind.normalization, ...config, eps });
+  const options = { dModel, expand, argument, shortConv, eps, mixer, dtype } as const;
   const subject: Subject = {
     setting,
     fixture,

@@ -33,10 +33,12 @@ export function blockOf(params: Tensors, dModel: number, { dtype, exact }: Setti
 /** Of the blocks; the wrapper has its own. */
 const EPS = 1e-6;
 
-/** A reflection mixer has alpha_proj. */
+/** A reflection mixer has alpha_proj, a Kronecker mixer diag, which FP-RNN normalises in its own way. */
 function mixerOf(params: Tensors): MixerConfig {
   const strengths = params["mixer.alpha_proj.bias"];
-  return strengths === undefined ? { mixer: "unknown" } : { mixer: "householder", rank: strengths.shape[0]!, eps: EPS };
+  if (strengths !== undefined) return { mixer: "householder", rank: strengths.shape[0]!, eps: EPS };
+  if (params["mixer.diag.bias"] === undefined) return { mixer: "unknown" };
+  return { mixer: "kronecker", normalization: params["A_log"] === undefined ? "spectral" : "column-wise", eps: EPS };
 }
 
 function channelsOf(params: Tensors): number | undefined {

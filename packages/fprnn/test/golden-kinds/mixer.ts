@@ -1,6 +1,6 @@
 /** Fixtures of kind "mixer": a mixer applied to given arguments, its dense matrix and its gradients. */
 import { type Tracer, treeLeaves, valueAndGrad } from "@banach/autograd";
-import { dplr, householder, type HouseholderOptions, type Mixer } from "../../src/index.ts";
+import { dplr, householder, type HouseholderOptions, kronecker, type Mixer } from "../../src/index.ts";
 import {
   compare,
   compareAll,
@@ -19,6 +19,9 @@ export interface MixerConfig {
   readonly ac?: "silu" | "identity";
   readonly proj_rank?: number;
   readonly eps?: number;
+  /** Of a Kronecker mixer; in the configuration of a layer it is called kron_norm. */
+  readonly normalization?: string;
+  readonly kron_norm?: string;
 }
 
 interface MixerFixture {
@@ -37,7 +40,16 @@ interface MixerFixture {
 const MIXERS: Readonly<Record<string, (config: MixerConfig, options: HouseholderOptions) => Mixer>> = {
   householder: ({ rank = 1 }, options) => householder({ ...options, rank }),
   dplr: ({ rank = 1 }, options) => dplr({ ...options, rank }),
+  kronecker: ({ normalization, kron_norm }, options) =>
+    kronecker({ ...options, normalisation: normalisationOf(kron_norm ?? normalization) }),
 };
+
+/** Of a mixer on its own; layers of a kind have their own default. */
+function normalisationOf(theirs = "column-wise"): "column" | "spectral" {
+  if (theirs === "spectral") return theirs;
+  if (theirs === "column-wise") return "column";
+  throw new RangeError(`golden: no normalisation is called ${theirs}`);
+}
 
 export function mixerIsBuilt(config: MixerConfig | undefined): boolean {
   return config !== undefined && Object.hasOwn(MIXERS, config.mixer);

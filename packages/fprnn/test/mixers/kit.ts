@@ -26,6 +26,8 @@ export interface Place {
   readonly seed: number;
   /** Factor on the parameters: a large one saturates strengths. Default 1. */
   readonly scale?: number;
+  /** What biases are; default normal numbers. */
+  readonly bias?: number;
   readonly argument?: MixerArgument;
 }
 
@@ -37,12 +39,14 @@ export interface Operands {
 }
 
 /** Parameters with biases that are not 0, and an argument, in float64. */
-export function operandsOf(mixer: Mixer, { channels, seed, scale = 1, argument = "concatenated" }: Place): Operands {
+export function operandsOf(mixer: Mixer, place: Place): Operands {
+  const { channels, seed, scale = 1, argument = "concatenated", bias } = place;
   const [init, fill, ...rest] = random.split(key(seed), 4);
   const shape = { channels, argument: argumentSize(argument, channels), dtype: "float64" } as const;
   const initial = mixer.init(init!, shape);
   const params = treeMap<unknown, HostTensor, HostTensor>((leaf, path) => {
     const drawn = random.normal(random.foldIn(fill!, path.length), leaf.shape, { dtype: "float64" });
+    if (path.endsWith("bias") && bias !== undefined) return array(drawn.data.fill(bias), { shape: leaf.shape });
     const from = path.endsWith("bias") ? drawn : leaf;
     return array(
       Float64Array.from(from.data as Float64Array, (p) => p * scale),
@@ -68,9 +72,13 @@ export interface Laid {
 }
 
 /** Everything that a mixer says about Q at a place. */
-export async function layOpen(mixer: Mixer, place: Place): Promise<Laid> {
+export function layOpen(mixer: Mixer, place: Place): Promise<Laid> {
+  return layOpenWith(mixer, place, operandsOf(mixer, place));
+}
+
+/** The same with other parameters than the place's. */
+export async function layOpenWith(mixer: Mixer, place: Place, { params, x, y }: Operands): Promise<Laid> {
   const { channels: d, argument = "concatenated" } = place;
-  const { params, x, y } = operandsOf(mixer, place);
   const run = (p: unknown, a: Tracer, b: Tracer, units: Tracer): Record<string, Tracer> => {
     const q = mixerAt(mixer, p, a.broadcastTo([d, d]), b.broadcastTo([d, d]), argument);
     const factors = mixer.lowRank(q);

@@ -12,7 +12,7 @@ async function solved(rows: readonly (readonly number[])[]): Promise<number[]> {
   return (await device.get(result)).map((x) => x.data[0]!);
 }
 
-describe("eliminate", () => {
+describe("eliminate", { timeout: 30_000 }, () => {
   it("solves systems of any small size, to the residual that pivoting promises", async () => {
     const systems = fc.integer({ min: 1, max: 6 }).chain((r) =>
       fc.array(fc.array(fc.integer({ min: -9, max: 9 }), { minLength: r + 1, maxLength: r + 1 }), {
