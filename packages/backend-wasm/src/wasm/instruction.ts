@@ -57,7 +57,8 @@ function accessBytes(offset: number, align: number, bytes: number, exact: boolea
   if (align > bytes || (exact && align !== bytes)) {
     throw new WasmBuildError(`${name}: the alignment is ${exact ? "" : "at most "}${bytes} bytes, not ${align}`);
   }
-  return offset < 0x80 ? [power, encodeUnsigned(offset)[0] ?? 0] : [power, ...encodeUnsigned(offset)];
+  // Not a spread, whose loop V8 would optimise in every instruction that this is inlined into.
+  return [power].concat(encodeUnsigned(offset));
 }
 
 /** An instruction's operands and the bytes after its opcode, from the arguments of its function. */
@@ -102,7 +103,7 @@ export function assemble(
     }
   }
   if (access === undefined) return { operands, immediates };
-  return { operands, immediates: immediates.length === 0 ? access : [...access, ...immediates] };
+  return { operands, immediates: immediates.length === 0 ? access : access.concat(immediates) };
 }
 
 type Maker = (...args: never[]) => Expr;
