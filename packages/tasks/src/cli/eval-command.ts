@@ -1,7 +1,8 @@
 /** `banach eval FOLDER`: accuracy by length of a run that was trained before. */
 import type { Command } from "commander";
 import { buildModel, buildRun, buildTask } from "../models/build.ts";
-import { isFixedPoint, openRun, type RunConfig } from "../run/index.ts";
+import { buildSolver } from "../models/solvers.ts";
+import { isFixedPoint, openRun, type RunConfig, type SolverName } from "../run/index.ts";
 import { initialState, type Variant } from "../train/index.ts";
 import { UsageError } from "../errors.ts";
 import { type BackendFlags, noteChange, openBackend, preferred, restartFor } from "./backends.ts";
@@ -10,10 +11,12 @@ import { interruptible } from "./interrupt.ts";
 import type { Io } from "./io.ts";
 import { reporter } from "./reporter.ts";
 import { evaluateRun, evaluationTable, fullLengthOf, trainingVariants } from "./session.ts";
+import { solverOf } from "./train-options.ts";
 
 export interface EvalFlags extends BackendFlags {
   readonly lengths?: readonly number[];
-  readonly solver?: "sequential" | "picard";
+  readonly solver?: SolverName;
+  readonly chunk?: number;
   readonly tol?: number;
   readonly maxSteps?: number;
   readonly batch: number;
@@ -64,22 +67,22 @@ const MAX_STEPS_FACTOR = 10;
 export const MAX_STEPS_DEFAULT: string = `as in training, and twice as many at a tenth of its tolerance; ${MAX_STEPS_FACTOR} times as many with --solver or --tol`;
 
 /** As in training and tighter, or the one way of solving that the options describe. */
-function variantsOf(config: RunConfig, { solver, tol, maxSteps }: EvalFlags): readonly Variant[] {
-  if (solver === undefined && tol === undefined && maxSteps === undefined) return trainingVariants(config);
+function variantsOf(config: RunConfig, { solver, chunk, tol, maxSteps }: EvalFlags): readonly Variant[] {
+  if ([solver, chunk, tol, maxSteps].every((flag) => flag === undefined)) return trainingVariants(config);
   if (!isFixedPoint(config.model)) {
-    const given = Object.entries({ solver, tol, "max-steps": maxSteps }).flatMap(([name, value]) =>
+    const given = Object.entries({ solver, chunk, tol, "max-steps": maxSteps }).flatMap(([name, value]) =>
       value === undefined ? [] : [`--${name} ${value}`],
     );
     throw new UsageError(`${given.join(", ")}: layer ${config.model.kind} is no fixed point, and has no solver`);
   }
   const trained = config.model.solver;
-  const chosen = {
-    kind: solver ?? trained.kind,
-    tol: tol ?? trained.tol,
-    maxSteps: maxSteps ?? MAX_STEPS_FACTOR * trained.maxSteps,
-  };
+  const limits = { tol: tol ?? trained.tol, maxSteps: maxSteps ?? MAX_STEPS_FACTOR * trained.maxSteps };
+  const kind = solver ?? trained.kind;
+  const pieces = kind === "chunked" && trained.kind === "chunked" ? (chunk ?? trained.chunk) : chunk;
+  const chosen = solverOf(kind, limits, pieces);
   // Without a gradient the adjoint does not matter, but it has to fit the solver.
   const adjoint = { kind: chosen.kind === "sequential" ? "through-time" : "truncated" } as const;
+  const { name } = buildSolver(chosen);
   const model = buildModel({ ...config.model, solver: chosen, adjoint }, buildTask(config).vocabulary);
-  return [{ label: `${chosen.kind} tol ${chosen.tol}, up to ${chosen.maxSteps} iterations`, model }];
+  return [{ label: `${name} tol ${chosen.tol}, up to ${chosen.maxSteps} iterations`, model }];
 }

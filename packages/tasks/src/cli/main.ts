@@ -6,9 +6,10 @@ import { evalCommand, MAX_STEPS_DEFAULT } from "./eval-command.ts";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
 import { folder, integer, nonNegative, positiveInteger, positiveIntegers } from "./options.ts";
+import { SOLVERS } from "../run/index.ts";
 import { startCommand } from "./start-command.ts";
 import { trainCommand } from "./train-command.ts";
-import { addTrainOptions } from "./train-options.ts";
+import { addTrainOptions, CHUNK_HELP } from "./train-options.ts";
 
 const EXIT_CODES =
   "Exit codes: 0 done, 1 a target was missed or a check failed, 2 unknown option or value or an unusable folder, 3 this machine, 130 interrupted.";
@@ -53,7 +54,8 @@ function buildProgram(io: Io, runner: Runner): Command {
   prepare(evaluation, io)
     .argument("<folder>", "folder of the run", folder)
     .option("--lengths <list>", "lengths (default: 1, 2, 3, 4 times the trained one)", positiveIntegers)
-    .addOption(new Option("--solver <name>", "another solver than in training").choices(["sequential", "picard"]))
+    .addOption(new Option("--solver <name>", "another solver than in training").choices(SOLVERS))
+    .option("--chunk <n>", CHUNK_HELP, positiveInteger)
     .option("--tol <tolerance>", "another tolerance; by default that of training and a tenth of it", nonNegative)
     .option("--max-steps <n>", `iterations of the solver, at most (default: ${MAX_STEPS_DEFAULT})`, positiveInteger)
     .option("--batch <n>", "sequences per batch", positiveInteger, 128)

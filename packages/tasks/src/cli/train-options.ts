@@ -1,7 +1,17 @@
 /** The options of `banach train`, and the plan of a run that they make. */
 import { type Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
-import { CONFIG_VERSION, type LayerConfig, type LengthsConfig, type ModelConfig, type RunPlan } from "../run/index.ts";
+import { defaultAdjoint } from "../models/solvers.ts";
+import {
+  CONFIG_VERSION,
+  type LayerConfig,
+  type LengthsConfig,
+  type ModelConfig,
+  type RunPlan,
+  type SolverConfig,
+  type SolverName,
+  SOLVERS,
+} from "../run/index.ts";
 import { findTask, resolveOptions, taskDefinitions } from "../tasks/index.ts";
 import { addBackendOptions, type BackendFlags } from "./backends.ts";
 import { folder, integer, nonNegative, positive, positiveInteger, share } from "./options.ts";
@@ -26,7 +36,8 @@ export interface TrainFlags extends BackendFlags {
   readonly mixer: "householder";
   readonly rank: number;
   readonly gain: "1" | "2";
-  readonly solver: "sequential" | "picard";
+  readonly solver: SolverName;
+  readonly chunk?: number;
   readonly tol: number;
   readonly maxSteps: number;
   readonly adjoint?: "through-time" | "truncated";
@@ -42,8 +53,23 @@ export interface TrainFlags extends BackendFlags {
 /** Size of the state of each channel of FP-Mamba and Mamba. */
 const STATE = 16;
 
+/** Steps of time that the solver chunked solves at once. */
+const CHUNK = 16;
+
+/** What --chunk is, in words. */
+export const CHUNK_HELP: string = `chunked: steps of time that are solved at once (default: ${CHUNK})`;
+
 /** Options of layers that are fixed points. */
-const FIXED_POINT_OPTIONS: readonly string[] = ["mixer", "rank", "gain", "solver", "tol", "maxSteps", "adjoint"];
+const FIXED_POINT_OPTIONS: readonly string[] = [
+  "mixer",
+  "rank",
+  "gain",
+  "solver",
+  "chunk",
+  "tol",
+  "maxSteps",
+  "adjoint",
+];
 
 /** Batches that have to reach a target, unless options or an earlier target say otherwise. */
 const TARGET_BATCHES = 3;
@@ -103,7 +129,8 @@ export function addTrainOptions(command: Command): Command {
     .addOption(choice("--mixer <name>", "mixer of the channels", ["householder"], "householder"))
     .option("--rank <n>", "reflections of the mixer", positiveInteger, 2)
     .addOption(choice("--gain <n>", "scale of a reflection; 2 can leave the region of contraction", ["1", "2"], "1"))
-    .addOption(choice("--solver <name>", "how fixed points are found", ["sequential", "picard"], "sequential"))
+    .addOption(choice("--solver <name>", "how fixed points are found", SOLVERS, SOLVERS[0]))
+    .option("--chunk <n>", CHUNK_HELP, positiveInteger)
     .option("--tol <tolerance>", "of the solver, relative", nonNegative, 0.03)
     .option("--max-steps <n>", "iterations of the solver, at most", positiveInteger, 40)
     .addOption(
@@ -169,15 +196,28 @@ function modelOf(flags: TrainFlags, command: Command): ModelConfig {
     if (given.length === 0) return { kind: layer, dState: state ?? STATE, ...sizes };
     throw new UsageError(`${given.join(", ")}: for layers that are fixed points; --layer mamba is none`);
   }
+  const solver = solverOf(flags.solver, flags, flags.chunk);
   const parts = {
     ...sizes,
     mixer: { kind: flags.mixer, rank: flags.rank, gain: flags.gain === "2" ? 2 : 1 },
-    solver: { kind: flags.solver, tol: flags.tol, maxSteps: flags.maxSteps },
-    adjoint: { kind: flags.adjoint ?? (flags.solver === "sequential" ? "through-time" : "truncated") },
+    solver,
+    adjoint: flags.adjoint === undefined ? defaultAdjoint(solver) : { kind: flags.adjoint },
   } as const;
   if (layer === "fp-mamba") return { kind: layer, dState: state ?? STATE, ...parts };
   if (state === undefined) return { kind: layer, ...parts };
   throw new UsageError(`--state ${state} is for --layer fp-mamba or mamba; ${layer} has one state per channel`);
+}
+
+/** The solver that options describe. Throws UsageError for a chunk that the solver does not have. */
+export function solverOf(
+  kind: SolverName,
+  limits: Pick<SolverConfig, "tol" | "maxSteps">,
+  chunk: number | undefined,
+): SolverConfig {
+  const { tol, maxSteps } = limits;
+  if (kind === "chunked") return { kind, chunk: chunk ?? CHUNK, tol, maxSteps };
+  if (chunk === undefined) return { kind, tol, maxSteps };
+  throw new UsageError(`--chunk ${chunk} is for --solver chunked; ${kind} does not cut sequences`);
 }
 
 /** The options of some names that were given, as they are written. */

@@ -1,5 +1,5 @@
 /** From the configuration of a run to its parts: task, model, optimiser, length schedule. */
-import { ArgumentError, optim } from "@banach/autograd";
+import { optim } from "@banach/autograd";
 import {
   fpMamba,
   fpRnn,
@@ -8,15 +8,12 @@ import {
   languageModel,
   type Layer,
   mamba,
-  picard,
-  sequential,
   type SolverAndAdjoint,
-  throughTime,
-  truncated,
 } from "@banach/fprnn";
 import type { FixedPointModel, LengthsConfig, ModelConfig, OptimizerConfig, RunPlan } from "../run/config.ts";
 import { findTask, type Task } from "../tasks/index.ts";
 import { curriculum, fixed, type LengthSchedule, type SequenceModel, uniform } from "../train/index.ts";
+import { solverAndAdjoint } from "./solvers.ts";
 
 /** What training needs of a configuration. */
 export interface RunParts {
@@ -39,16 +36,6 @@ export function buildRun(config: RunPlan): RunParts {
 
 export function buildTask(config: RunPlan): Task {
   return findTask(config.task.name).create(config.task.options);
-}
-
-/** The solver and the adjoint that a config names, if they fit each other. */
-function solverAndAdjoint({ solver: { kind, tol, maxSteps }, adjoint }: FixedPointModel): SolverAndAdjoint {
-  const solver = kind === "sequential" ? sequential({ tol, maxSteps }) : picard({ tol, maxSteps });
-  if (adjoint.kind === "truncated") return { solver, adjoint: truncated({ steps: 1 }) };
-  if (solver.kind === "causal") return { solver, adjoint: throughTime({ local: "step" }) };
-  throw new ArgumentError(
-    "adjoint through-time differentiates the sweep of solver sequential; with solver picard use adjoint truncated",
-  );
 }
 
 /** The language model of one kind of layer, in float32. */

@@ -3,6 +3,7 @@ import { CheckpointError } from "@banach/autograd";
 import { z } from "zod";
 import { describeIssues } from "./issues.ts";
 import { isRecord, parseJson } from "./json.ts";
+import { type SolverConfig, solverSchema } from "./solver-config.ts";
 
 export const CONFIG_VERSION = 1;
 
@@ -30,7 +31,7 @@ interface ModelSizes {
 /** What every layer has that is a fixed point. */
 interface FixedPointParts {
   readonly mixer: { readonly kind: "householder"; readonly rank: number; readonly gain: 1 | 2 };
-  readonly solver: { readonly kind: "sequential" | "picard"; readonly tol: number; readonly maxSteps: number };
+  readonly solver: SolverConfig;
   readonly adjoint: { readonly kind: "through-time" | "truncated" };
 }
 
@@ -99,11 +100,7 @@ const fixedPointParts = {
     rank: size,
     gain: z.union([z.literal(1), z.literal(2)]),
   }),
-  solver: z.strictObject({
-    kind: z.enum(["sequential", "picard"]),
-    tol: z.number().nonnegative(),
-    maxSteps: size,
-  }),
+  solver: solverSchema,
   adjoint: z.strictObject({ kind: z.enum(["through-time", "truncated"]) }),
 };
 

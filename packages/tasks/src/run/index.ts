@@ -18,3 +18,4 @@ export type { EvaluationLine, MetricsLine, ResumeLine, StepLine, StopLine } from
 export { readSafetensors } from "./read-safetensors.ts";
 export { createRun, openRun, type RunFolder } from "./run-folder.ts";
 export { type SafeTensors, writeSafetensors } from "./safetensors.ts";
+export { type SolverConfig, type SolverName, SOLVERS } from "./solver-config.ts";

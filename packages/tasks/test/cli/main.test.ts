@@ -18,7 +18,7 @@ describe("usage errors end with 2 and say what is valid", () => {
     [["train", "--task", "sorting"], "unknown task 'sorting'; valid: word-problem"],
     [["train", "--group", "Q8"], "unknown group 'Q8'; valid: Z<n> with n from 2 to 1000, S3, S4, S5, A4, A5"],
     [["train", "--score", "some"], "unknown score 'some'; valid: group, all"],
-    [["train", "--solver", "magic"], "Allowed choices are sequential, picard"],
+    [["train", "--solver", "magic"], "Allowed choices are sequential, picard, anderson, newton, chunked, auto"],
     [["train", "--backend", "abacus"], "Allowed choices are wasm, reference"],
     [["train", "--relaxed", "--backend", "reference"], "backend reference has no relaxed SIMD"],
     [["doctor", "--relaxed", "--backend", "reference"], "backend reference has no relaxed SIMD"],
@@ -39,6 +39,9 @@ describe("usage errors end with 2 and say what is valid", () => {
     [["eval", ""], "Expected the path of a folder"],
     [["--quiet"], "valid: --help; options of their own have start, train, eval, doctor"],
     [["train", "--solver", "picard", "--adjoint", "through-time"], "use adjoint truncated"],
+    [["train", "--solver", "newton", "--adjoint", "through-time"], "with solver newton use adjoint truncated"],
+    [["train", "--chunk", "4"], "--chunk 4 is for --solver chunked; sequential does not cut sequences"],
+    [["train", "--layer", "mamba", "--chunk", "4"], "--chunk: for layers that are fixed points"],
     [["dance"], "valid: start, train, eval, doctor"],
     [["eval"], "missing required argument 'folder'"],
     [["eval", "x", "--lengths", "1,zwei"], "Expected positive integers with commas"],
@@ -100,6 +103,34 @@ test("a run is trained, refused a second time, evaluated and resumed", { timeout
   expect(resumed.code).toBe(0);
   const steps = jsonLines(resumed.stdout).filter(({ type }) => type === "step");
   expect(steps.map(({ step }) => step)).toEqual([4, 5]);
+});
+
+test.each([
+  ["picard", "truncated"],
+  ["anderson", "truncated"],
+  ["newton", "truncated"],
+  ["auto", "through-time"],
+])("solver %s trains, by default with adjoint %s", async (solver, adjoint) => {
+  const run = join(folder, `by-${solver}`);
+  expect((await banach(["train", ...tiny, "--steps", "1", "--solver", solver, "--out", run])).code).toBe(0);
+  const { model } = JSON.parse(await readFile(join(run, "config.json"), "utf8"));
+  expect(model).toMatchObject({ solver: { kind: solver, tol: 0.03, maxSteps: 40 }, adjoint: { kind: adjoint } });
+});
+
+test("a run of solver chunked is evaluated in its pieces, in others, or by another solver", async () => {
+  const run = join(folder, "by-chunked");
+  const train = ["train", ...tiny, "--steps", "1", "--solver", "chunked", "--chunk", "2", "--out", run];
+  expect((await banach(train)).code).toBe(0);
+  const evaluated = async (...flags: string[]): Promise<unknown> => {
+    const { stdout } = await banach(["eval", run, ...flags, "--lengths", "3", "--batch", "4", "--json"]);
+    return jsonLines(stdout)[0]!["variant"];
+  };
+  expect(await evaluated("--tol", "0.1")).toBe("chunked(2) tol 0.1, up to 400 iterations");
+  expect(await evaluated("--chunk", "3", "--max-steps", "9")).toBe("chunked(3) tol 0.03, up to 9 iterations");
+  expect(await evaluated("--solver", "anderson")).toBe("anderson tol 0.03, up to 400 iterations");
+  const { code, stderr } = await banach(["eval", run, "--solver", "newton", "--chunk", "2"]);
+  expect(stderr).toContain("--chunk 2 is for --solver chunked; newton does not cut sequences");
+  expect(code).toBe(2);
 });
 
 test("with --json there is nothing but JSON lines on stdout, and metrics.jsonl has the same steps", async () => {

@@ -12,6 +12,7 @@ import { initialState, type TrainState, uniform } from "../../src/train/index.ts
 import { phaseModel } from "../stand-in.ts";
 
 const config = { ...parityPlan(1), backend: "reference", relaxed: false };
+const withSolver = (solver: unknown): unknown => ({ ...config, model: { ...config.model, solver } });
 
 function stateOf(seed = 0, features = 4, optimizer: optim.Optimizer = optim.adamw({ learningRate: 0.1 })): TrainState {
   return initialState({ model: phaseModel(8, features), optimizer, lengths: uniform(1, 4), seed });
@@ -132,6 +133,9 @@ test.each([
   [JSON.stringify({ ...config, model: { ...config.model, kind: "mamba", dState: 4 } }), '"mixer", "solver", "adjoint"'],
   [JSON.stringify({ ...config, model: { kind: "mamba", dModel: 4, expand: 2, layers: 1 } }), "model.dState"],
   [JSON.stringify({ ...config, model: { ...config.model, kind: "rwkv" } }), "model.kind"],
+  [JSON.stringify(withSolver({ kind: "magic", tol: 0.1, maxSteps: 4 })), "model.solver.kind"],
+  [JSON.stringify(withSolver({ kind: "chunked", tol: 0.1, maxSteps: 4 })), "model.solver.chunk"],
+  [JSON.stringify(withSolver({ kind: "picard", chunk: 4, tol: 0.1, maxSteps: 4 })), 'Unrecognized key: "chunk"'],
   ['{"version":1,"version":1}', 'duplicate key "version"'],
 ])("the config %s is refused", (text, reason) => {
   expect(() => parseConfig(text)).toThrow(CheckpointError);
@@ -147,6 +151,22 @@ test.each([{ kind: "fp-rnn" }, { kind: "fp-mamba", dState: 4 }] as const)(
     expect(buildRun(chosen).task.vocabulary).toBe(16);
   },
 );
+
+test.each([
+  { kind: "sequential" },
+  { kind: "picard" },
+  { kind: "anderson" },
+  { kind: "newton" },
+  { kind: "chunked", chunk: 4 },
+  { kind: "auto" },
+] as const)("a configuration with solver %j is read as it was written", (solver) => {
+  const chosen: RunConfig = {
+    ...config,
+    model: { ...config.model, solver: { ...solver, tol: 0.1, maxSteps: 7 }, adjoint: { kind: "truncated" } },
+  };
+  expect(parseConfig(JSON.stringify(chosen))).toEqual(chosen);
+  expect(buildRun(chosen).task.vocabulary).toBe(16);
+});
 
 test("a configuration of Mamba has sizes alone", () => {
   const model = { kind: "mamba", dState: 4, dModel: 8, expand: 2, layers: 2 } as const;
