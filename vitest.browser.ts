@@ -29,6 +29,7 @@ const project = (name: string, isolated: boolean): TestProjectInlineConfiguratio
   optimizeDeps: { include: ["fast-check"] },
   test: {
     name,
+    testTimeout: 60_000,
     include: ["packages/*/test/**/*.browser.test.ts"],
     provide: { isolated },
     browser: {

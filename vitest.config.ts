@@ -14,7 +14,8 @@ const exclude = [...configDefaults.exclude, "**/*.browser.test.ts", ...(skipSlow
 
 const project = (name: string, include: string) => ({
   extends: true as const,
-  test: { name, include: [include], exclude },
+  // A test that hangs has to end; how long one takes is the machine's business, and may be six times as long on a busy one.
+  test: { name, include: [include], exclude, testTimeout: 60_000 },
 });
 
 export default defineConfig({
