@@ -38,6 +38,10 @@ export {
 export { gmres, type GmresOptions, iteration, type LinearSolved, type LinearSolver } from "./linear/index.ts";
 export {
   type BoundMixer,
+  dense,
+  type DenseMixer,
+  type DenseOptions,
+  type DenseParams,
   type DiagonalPlusMixer,
   dplr,
   type DplrMixer,
@@ -57,6 +61,18 @@ export {
   type MixerArgument,
   type MixerParams,
   type MixerShape,
+  mixture,
+  type MixtureMixer,
+  type MixtureOptions,
+  type MixtureParams,
+  monarch,
+  type MonarchMixer,
+  type MonarchOptions,
+  type MonarchParams,
+  orthogonal,
+  type OrthogonalMixer,
+  type OrthogonalOptions,
+  type OrthogonalParams,
   solveWoodbury,
 } from "./mixers/index.ts";
 export { type Causal, type CausalProblem, causalProblem, type Pieces, type Problem } from "./problem.ts";

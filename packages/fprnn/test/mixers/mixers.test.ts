@@ -3,7 +3,17 @@ import { type Concrete, grad, makeGraph, random, key, type Tracer } from "@banac
 import { complexStep } from "@banach/autograd/testing";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { dplr, householder, kronecker, type Mixer, solveWoodbury } from "../../src/index.ts";
+import {
+  dense,
+  dplr,
+  householder,
+  kronecker,
+  type Mixer,
+  mixture,
+  monarch,
+  orthogonal,
+  solveWoodbury,
+} from "../../src/index.ts";
 import {
   device,
   distance,
@@ -56,6 +66,41 @@ const MIXERS: Readonly<Record<string, Subject>> = {
   "kronecker with factors, identity, through a bottleneck": {
     make: (gain) => kronecker({ gain, factors: [4, 2], activation: "identity", projectionRank: 3 }),
     channels: [8],
+  },
+  monarch: { make: (gain) => monarch({ gain }), certified: true, channels: [4, 6] },
+  "monarch with factors, identity, through a bottleneck": {
+    make: (gain) => monarch({ gain, factors: [4, 2], activation: "identity", projectionRank: 3 }),
+    certified: true,
+    channels: [8],
+  },
+  dense: { make: (gain) => dense({ gain }), certified: true, channels: [1, 2, 5] },
+  "dense, identity, through a bottleneck": {
+    make: (gain) => dense({ gain, activation: "identity", projectionRank: 2 }),
+    certified: true,
+    channels: [3],
+  },
+  orthogonal: { make: (gain) => orthogonal({ gain }), certified: true, channels: [1, 2, 5] },
+  "orthogonal, of 2 reflections": {
+    make: (gain) => orthogonal({ gain, reflections: 2 }),
+    certified: true,
+    channels: [1, 4],
+  },
+  "mixture of low rank": {
+    make: (gain) => mixture({ experts: [householder({ rank: 2, gain }), dplr({ gain })] }),
+    lowRank: true,
+    channels: [1, 5],
+  },
+  "mixture of all sorts": {
+    make: (gain) =>
+      mixture({
+        experts: [
+          householder({ gain }),
+          orthogonal({ gain }),
+          kronecker({ gain, projectionRank: 2 }),
+          monarch({ gain }),
+        ],
+      }),
+    channels: [4, 6],
   },
 };
 
