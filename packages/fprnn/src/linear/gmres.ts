@@ -31,7 +31,7 @@ export function gmres(options: GmresOptions = {}): LinearSolver {
     solve: (product, b) => {
       const flat = (x: Tracer): Tracer => x.reshape([b.dim(0), b.shape.slice(1).reduce((n, d) => n * d, 1)]);
       const least = b.dtype === "float64" ? FLOOR.float64 : FLOOR.float32;
-      const rows: Rows = { product: (x) => flat(product(x.reshape(b.shape))), tol: Math.max(tol, least), size };
+      const rows: Rows = { product: (x) => flat(product(x.reshape(b.shape))), tol: Math.max(tol, least), least, size };
       const { x, iterations } = solveRows(rows, flat(b), maxSteps);
       return { x: x.reshape(b.shape), iterations };
     },
@@ -42,6 +42,8 @@ interface Rows {
   /** [row, n] -> [row, n]. */
   readonly product: (x: Tracer) => Tracer;
   readonly tol: number;
+  /** What of an image counts as rounding, relative to it. */
+  readonly least: number;
   /** Largest dimension m of a Krylov space. */
   readonly size: number;
 }
@@ -96,12 +98,12 @@ interface Krylov {
 }
 
 /** One Krylov space: x with the smallest |r - A x| in it. */
-function cycle({ product, size: m }: Rows, { r, target, left }: Cycle): LinearSolved {
-  const [batch, n] = [r.dim(0), r.dim(1)];
+function cycle(rows: Rows, { r, target, left }: Cycle): LinearSolved {
+  const [batch, n, m] = [r.dim(0), r.dim(1), rows.size];
   const beta = rowNorm(r);
   const { carry, steps } = whileLoop(
     ({ size, count }) => size.greaterEqual(target).and(count.less(left)),
-    (space: Krylov) => extend(space, product, beta),
+    (space: Krylov) => extend(space, rows, beta),
     {
       basis: concatenate([unit(r, beta).expandDims(1), zeros([batch, m, n], r.dtype)], 1),
       columns: zeros([batch, m, m + 1], r.dtype),
@@ -118,7 +120,7 @@ function cycle({ product, size: m }: Rows, { r, target, left }: Cycle): LinearSo
 }
 
 /** One more vector, its column, and the rotation that clears the entry below the diagonal. */
-function extend({ basis, columns, rotation, count }: Krylov, product: Rows["product"], beta: Tracer): Krylov {
+function extend({ basis, columns, rotation, count }: Krylov, { product, least }: Rows, beta: Tracer): Krylov {
   const m = columns.dim(1);
   const [here, next] = [oneHot(count, m + 1, basis.dtype), oneHot(count.add(1), m + 1, basis.dtype)];
   const image = product(combine(here, basis));
@@ -128,6 +130,7 @@ function extend({ basis, columns, rotation, count }: Krylov, product: Rows["prod
   const second = against(basis, once);
   const rest = once.sub(combine(second, basis));
   const below = rowNorm(rest);
+  const isLeft = below.greater(rowNorm(image).mul(least));
   const rotated = rotate(rotation, first.add(second));
   const diagonal = dot(here, rotated);
   const radius = diagonal.mul(diagonal).add(below.mul(below)).sqrt();
@@ -139,7 +142,8 @@ function extend({ basis, columns, rotation, count }: Krylov, product: Rows["prod
     .add(outer(next, weighted(sin.neg(), upper, cos.sub(1), lower)));
   const column = rotated.add(here.mul(radius.sub(diagonal).expandDims(1)));
   return {
-    basis: basis.add(outer(next, unit(rest, below))),
+    // What is left of the image where the space holds all of it is rounding, and no direction.
+    basis: basis.add(outer(next, where(isLeft.expandDims(1), unit(rest, below), 0))),
     columns: columns.add(outer(here.sliceAxis(1, 0, m), column)),
     rotation: turned,
     count: count.add(1),

@@ -34,6 +34,8 @@ interface Carry<Memory> {
   /** The plain step from the last accepted iterate, and the squared length of its residual there [batch]. */
   readonly plain: Tracer;
   readonly square: Tracer;
+  /** Whether to accelerate, see `paced`. */
+  readonly pace: Pace;
   /** The plain step from the iterate of the smallest residual so far, and that residual [batch]. */
   readonly kept: Tracer;
   readonly best: Tracer;
@@ -67,6 +69,12 @@ export function iterateSafeguarded<Theta, Memory>(
     proposed: full(shape, false, "bool"),
     plain: y0,
     square: full(shape, Infinity, dtype),
+    pace: {
+      goal: full(shape, Infinity, dtype),
+      left: full(shape, PATIENCE, "int32"),
+      plain: full(shape, 0, "int32"),
+      run: full(shape, PATIENCE, "int32"),
+    },
     kept: y0,
     best: full(shape, Infinity, dtype),
     residual: full(shape, Infinity, dtype),
@@ -112,7 +120,8 @@ function advance<Theta, Memory>(
   const failed = accepted.and(residual.isFinite().not().or(ranAway(largest, first)));
   const plain = damping === 1 ? image : y.add(change.mul(damping));
   const { next, usable, memory } = accelerator.propose(y, image, before.memory);
-  const proposes = accepted.and(usable).and(next.isFinite().all({ axes: [1, 2] }));
+  const pace = paced(before.pace, where(rejected, before.square, square));
+  const proposes = accepted.and(usable).and(pace.plain.equal(0)).and(next.isFinite().all({ axes: [1, 2] }));
   const improved = accepted.and(residual.less(before.best));
   const start = accelerator.start(y);
   return {
@@ -120,6 +129,7 @@ function advance<Theta, Memory>(
     proposed: proposes,
     plain: chosen(rejected, before.plain, plain),
     square: where(rejected, before.square, square),
+    pace,
     kept: chosen(improved.and(failed.not()), plain, before.kept),
     best: where(improved, residual, before.best),
     residual: where(rejected, Infinity, residual),
@@ -131,6 +141,37 @@ function advance<Theta, Memory>(
       memory,
     ) as Memory,
     ...(trace === false || before.trace === undefined ? {} : { trace: record(before.trace, residuals) }),
+  };
+}
+
+/**
+ * Where acceleration no longer shortens the residual, plain steps take their turn: where information has to travel, they
+ * get on although the residual does not show it. After PATIENCE iterations without the residual halving, a run of plain
+ * steps is made, each run twice as long as the one before; so a sequence that Picard solves in k iterations from anywhere
+ * is solved in a small multiple of k.
+ */
+interface Pace {
+  /** Squared length of the residual that has to be reached, [batch], and the iterations left for it, int32[batch]. */
+  readonly goal: Tracer;
+  readonly left: Tracer;
+  /** int32[batch]: plain steps still to make, and the length of the next run of them. */
+  readonly plain: Tracer;
+  readonly run: Tracer;
+}
+
+const PATIENCE = 10;
+
+/** The pace after an iteration with a residual of a squared length. */
+function paced({ goal, left, plain, run }: Pace, square: Tracer): Pace {
+  const inRun = plain.greater(0);
+  const reached = square.less(goal);
+  const fresh = reached.or(plain.equal(1));
+  const stalled = inRun.not().and(reached.not()).and(left.lessEqual(1));
+  return {
+    goal: where(fresh, square.mul(0.25), goal),
+    left: where(fresh, PATIENCE, where(inRun, left, left.sub(1))).astype("int32"),
+    plain: where(stalled, run, plain.sub(1).maximum(0)).astype("int32"),
+    run: where(stalled, run.mul(2), run).astype("int32"),
   };
 }
 

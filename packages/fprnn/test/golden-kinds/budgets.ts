@@ -72,8 +72,9 @@ async function probe(fixture: Fixture): Promise<Budgets> {
   for (let seed = 1; seed <= PROBES; seed++) {
     await using device = new Device(noisyBackend(seed));
     const noisy = await checkFixture({ device, dtype: "float64", exact: EXACT.float32 }, fixture);
-    exact.forEach(({ what, actual }, i) => {
-      const moved = noisy?.[i]?.actual;
+    const found = new Map(noisy?.map((comparison) => [comparison.what, comparison.actual]));
+    exact.forEach(({ what, actual }) => {
+      const moved = found.get(what);
       if (!actual || !moved) return;
       const expected = { shape: actual.shape, data: Array.from(actual.data) };
       budgets.set(what, Math.max(budgets.get(what) ?? 0, MARGIN * compare(what, moved, expected).error));

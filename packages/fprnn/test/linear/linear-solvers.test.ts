@@ -68,6 +68,15 @@ describe("gmres", () => {
     );
   });
 
+  it("loses nothing when it is asked for more steps than there are unknowns", async () => {
+    for (const dtype of ["float64", "float32"] as const) {
+      const s: System = { rows: 4, n: 5, seed: 12, dtype };
+      const [a, b] = [matrices(s, 0.9), rightSides(s)];
+      const { rest } = await solved(gmres({ tol: 0, maxSteps: 40, restart: 40 }), a, b);
+      expect(Math.max(...residuals(rest, b))).toBeLessThan(dtype === "float64" ? 1e-14 : 2e-6);
+    }
+  });
+
   it("is exact after r + 1 steps where the matrix differs from the identity by rank r", async () => {
     const [n, r] = [12, 3];
     const [u, v] = [2, 3].map((seed) => random.normal(random.key(seed), [2, r, n], { dtype: "float64" }));
