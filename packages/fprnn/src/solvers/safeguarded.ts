@@ -121,7 +121,10 @@ function advance<Theta, Memory>(
   const plain = damping === 1 ? image : y.add(change.mul(damping));
   const { next, usable, memory } = accelerator.propose(y, image, before.memory);
   const pace = paced(before.pace, where(rejected, before.square, square));
-  const proposes = accepted.and(usable).and(pace.plain.equal(0)).and(next.isFinite().all({ axes: [1, 2] }));
+  const proposes = accepted
+    .and(usable)
+    .and(pace.plain.equal(0))
+    .and(next.isFinite().all({ axes: [1, 2] }));
   const improved = accepted.and(residual.less(before.best));
   const start = accelerator.start(y);
   return {
