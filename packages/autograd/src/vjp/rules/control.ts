@@ -2,6 +2,7 @@
 import { NotDifferentiableError } from "../../errors.ts";
 import type { Equation, Graph, Var } from "../../ir/graph.ts";
 import { isVar } from "../../ir/graph.ts";
+import type { PrimitiveName } from "../../ir/primitives.ts";
 import { scan as scanOver, stopGradient } from "../../ops/control.ts";
 import { zerosLike } from "../../ops/creation.ts";
 import { add } from "../../ops/elementwise.ts";
@@ -29,9 +30,22 @@ export const whileRule: NotDifferentiable = {
 /** Products per element from which computing a contraction again costs more than writing it to memory and back. */
 const LONG = 16;
 
+/** Functions whose value takes longer to compute than to write to memory and read back. */
+const TRANSCENDENTAL: ReadonlySet<PrimitiveName> = new Set<PrimitiveName>([
+  "exp",
+  "expm1",
+  "log",
+  "log1p",
+  "tanh",
+  "logistic",
+  "sin",
+  "cos",
+  "pow",
+]);
+
 /**
  * Equations of a scan's body whose results its reverse saves instead of recomputing: loops, which it could not run again
- * without their cost, results of stop_gradient, behind which they may stand, and contractions.
+ * without their cost, results of stop_gradient, behind which they may stand, contractions, and transcendental functions.
  */
 function savedEquations(body: Graph): readonly Equation[] {
   const inputs = new Set<unknown>(body.inputs);
@@ -45,7 +59,7 @@ function savedEquations(body: Graph): readonly Equation[] {
       case "dot_general":
         return equation.params.contracting[0].reduce((size, axis) => size * (x?.type.shape[axis] ?? 1), 1) >= LONG;
       default:
-        return false;
+        return TRANSCENDENTAL.has(equation.primitive);
     }
   });
 }
@@ -71,7 +85,7 @@ function spread<T>(list: readonly T[], mask: readonly boolean[]): (T | null)[] {
 
 /**
  * The reverse of a scan is a scan the other way round. The forward pass also stacks the carry that enters each step and
- * the results of loops, stop_gradient and contractions; the reverse recomputes the rest of each step, threads the carry's cotangent
+ * the results of `savedEquations`; the reverse recomputes the rest of each step, threads the carry's cotangent
  * and adds up the cotangents of the constants. `table` is passed in because a body may hold any primitive.
  */
 export function scanRule(table: () => VjpTable): SavingRule<"scan"> {
