@@ -1,5 +1,6 @@
 // One vitest project per folder of packages/, and one for the code in docs/. A new package needs no line here.
 import { existsSync, readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { defaultClientConditions, defaultServerConditions } from "vite";
 import { configDefaults, defineConfig } from "vitest/config";
@@ -27,6 +28,8 @@ export default defineConfig({
   esbuild: { target: "node20" },
   test: {
     passWithNoTests: true,
+    // Vitest leaves one core free by itself, which is half of a machine with two.
+    maxWorkers: availableParallelism(),
     setupFiles: [`${root}packages/autograd/test/properties.ts`],
     reporters: ["default", `${root}packages/autograd/test/property-reporter.ts`],
     projects: [
