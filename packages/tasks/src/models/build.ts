@@ -12,7 +12,7 @@ import {
 } from "@banach/fprnn";
 import type { FixedPointModel, LengthsConfig, ModelConfig, OptimizerConfig, RunPlan } from "../run/config.ts";
 import { findTask, type Task } from "../tasks/index.ts";
-import { curriculum, fixed, type LengthSchedule, type SequenceModel, uniform } from "../train/index.ts";
+import { type CarryOptions, curriculum, fixed, type LengthSchedule, type SequenceModel, uniform } from "../train/index.ts";
 import { solverAndAdjoint } from "./solvers.ts";
 
 /** What training needs of a configuration. */
@@ -21,6 +21,8 @@ export interface RunParts {
   readonly model: SequenceModel;
   readonly optimizer: optim.Optimizer;
   readonly lengths: LengthSchedule;
+  readonly batch: number;
+  readonly carry: CarryOptions | null;
 }
 
 /** Throws ArgumentError (UnknownNameError for names) for values that fit their types and yet cannot be built. */
@@ -31,6 +33,8 @@ export function buildRun(config: RunPlan): RunParts {
     model: buildModel(config.model, task.vocabulary),
     optimizer: buildOptimizer(config.optimizer, config.steps),
     lengths: buildLengths(config.lengths),
+    batch: config.batch,
+    carry: config.carry ?? null,
   };
 }
 

@@ -16,15 +16,17 @@ const countersSchema: z.ZodType<TrainCounters> = z.strictObject({
   skipped: count,
   skippedInRow: count,
   notConverged: count,
+  // Checkpoints from before sequences could go on have none.
+  carriedTokens: count.default(0),
   lengths: z.strictObject({ limit: count, accuracy: z.number() }),
   fullLength: z.array(z.number()),
 });
 
 /** The bytes of a state. Floats are written as they are, so reading gives the same bits. */
 export function encodeCheckpoint(state: TrainState): Uint8Array {
-  const { params, optimizer, key, counters } = state;
+  const { counters, ...trees } = state;
   const tensors = new Map<string, HostTensor>();
-  for (const { path, leaf } of flatten({ params, optimizer, key }).leaves) {
+  for (const { path, leaf } of flatten(trees).leaves) {
     if (!(leaf instanceof HostTensor)) throw new CheckpointError(`checkpoint: '${path}' is not on the host`);
     if (tensors.has(path)) throw new CheckpointError(`checkpoint: two tensors are called '${path}'`);
     tensors.set(path, leaf);
@@ -53,7 +55,8 @@ export function decodeCheckpoint(file: Uint8Array, like: TrainState): TrainState
   const counters = countersSchema.safeParse(parseJson(metadata.get("counters") ?? "", "checkpoint, counters"));
   if (!counters.success) throw new CheckpointError(`checkpoint: counters: ${describeIssues(counters.error)}`);
 
-  const { leaves, def } = flatten({ params: like.params, optimizer: like.optimizer, key: like.key });
+  const { counters: _, ...trees } = like;
+  const { leaves, def } = flatten(trees);
   const expected = new Map(leaves.map(({ path, leaf }) => [path, leaf as HostTensor]));
   for (const [path, tensor] of expected) {
     const found = tensors.get(path);

@@ -68,6 +68,8 @@ export interface RunPlan {
   readonly model: ModelConfig;
   readonly optimizer: OptimizerConfig;
   readonly batch: number;
+  /** Whether sequences go on from batch to batch, and when; absent or null: each batch begins anew. */
+  readonly carry?: { readonly above: number; readonly tokens: number } | null | undefined;
   readonly steps: number;
   readonly seed: number;
   /** Training ends early at this token accuracy over so many batches of full length in a row; null trains all steps. */
@@ -122,6 +124,7 @@ const configSchema: z.ZodType<RunConfig> = z.strictObject({
     clip: z.number().positive().nullable(),
   }),
   batch: size,
+  carry: z.strictObject({ above: z.number().gt(0).lte(1), tokens: size }).nullable().optional(),
   steps: z.int().nonnegative(),
   seed: z.int(),
   backend: z.string(),

@@ -16,6 +16,6 @@ export function findTask(name: string): TaskDefinition {
   );
 }
 
-export type { Batch, BatchSize, Task, TaskDefinition, TaskOption } from "./task.ts";
+export type { Batch, BatchSize, ResumedBatch, Task, TaskDefinition, TaskOption, TaskPosition } from "./task.ts";
 export { resolveOptions } from "./task-options.ts";
 export { type Score, SPECIAL_TOKENS, wordProblem, type WordProblemOptions } from "./word-problem.ts";

@@ -18,6 +18,14 @@ export interface BatchSize {
   readonly length: number;
 }
 
+/** Where a batch of sequences has got to, for tasks whose sequences can go on in the next batch. */
+export interface TaskPosition {
+  /** int32[batch]: what the task remembers of each sequence. */
+  readonly memory: HostTensor;
+  /** bool[batch]: sequences that end here; a new one begins in their place. */
+  readonly restart: HostTensor;
+}
+
 export interface Task {
   /** E.g. `word-problem Z2`. */
   readonly name: string;
@@ -27,6 +35,16 @@ export interface Task {
   readonly vocabulary: number;
   /** A batch, a function of the key and the size only. Throws ArgumentError for a size it cannot make. */
   sample(key: HostTensor, size: BatchSize): Batch;
+  /**
+   * The next piece of sequences that go on, of the shape of `sample`, and what the task remembers after it; a function of
+   * its arguments only. Absent where sequences have an end.
+   */
+  readonly resume?: (key: HostTensor, size: BatchSize, from: TaskPosition) => ResumedBatch;
+}
+
+export interface ResumedBatch extends Batch {
+  /** int32[batch]: the `memory` to go on from. */
+  readonly memory: HostTensor;
 }
 
 /** A task before its options are chosen: what `banach train --task` names. */

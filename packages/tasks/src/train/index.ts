@@ -1,4 +1,5 @@
 /** Training and evaluation of sequence models on tasks. */
+export type { Carried, CarryOptions } from "./carry.ts";
 export { evaluate, type EvaluateOptions, type EvaluationRow, tolerances, type Variant } from "./evaluate.ts";
 export {
   curriculum,

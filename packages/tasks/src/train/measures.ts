@@ -58,6 +58,11 @@ export function measure(output: ModelOutput, batch: TracedBatch): { readonly los
   return { loss, vector: stack(NAMES.map((name) => astype(values[name], "float32"))) };
 }
 
+/** bool[batch]: whether the last position's largest logit is the target's. */
+export function lastRight({ logits }: ModelOutput, { targets }: TracedBatch): Tracer {
+  return equal(argmax(logits.index(1, -1), -1), targets.index(1, -1));
+}
+
 /** The measures in a vector that `measure` made; `extra` are the numbers after them. */
 export function readMeasures(vector: ArrayLike<number>): { readonly measures: Measures; readonly extra: number[] } {
   const numbers = Array.from(vector);

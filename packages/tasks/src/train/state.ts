@@ -1,5 +1,7 @@
 /** What training carries from step to step, on the host: all of it, so that a saved state goes on bit for bit. */
 import { type HostTensor, key, type optim, random } from "@banach/autograd";
+import type { Task } from "../tasks/task.ts";
+import { type Carried, type CarryOptions, nothingCarried, requireCarrying } from "./carry.ts";
 import type { LengthSchedule, LengthState } from "./lengths.ts";
 import type { Params, SequenceModel } from "./model.ts";
 
@@ -13,6 +15,8 @@ export interface TrainCounters {
   /** Sequences, over all steps, whose solver did not meet its tolerance. */
   readonly notConverged: number;
   readonly lengths: LengthState;
+  /** Positions that the sequences of the next batch have behind them, 0 if all of them begin anew. */
+  readonly carriedTokens: number;
   /** Token accuracies of the last batches of full length, oldest first. */
   readonly fullLength: readonly number[];
 }
@@ -22,6 +26,8 @@ export interface TrainState {
   readonly optimizer: unknown;
   /** The root of all random numbers of the run. */
   readonly key: HostTensor;
+  /** Where sequences go on from batch to batch. */
+  readonly carried?: Carried;
   readonly counters: TrainCounters;
 }
 
@@ -39,18 +45,24 @@ export function initialState(options: {
   readonly optimizer: optim.Optimizer;
   readonly lengths: LengthSchedule;
   readonly seed: number;
+  readonly batch: number;
+  readonly task: Task;
+  readonly carry?: CarryOptions | null;
 }): TrainState {
   const root = key(options.seed);
+  const { carry = null, batch, task, model } = options;
   const params = options.model.init(streamKey(root, "parameters"));
   return {
     params,
     optimizer: options.optimizer.init(params),
     key: root,
+    ...(carry === null ? {} : { carried: nothingCarried(requireCarrying(carry, task, model), batch) }),
     counters: {
       step: 0,
       skipped: 0,
       skippedInRow: 0,
       notConverged: 0,
+      carriedTokens: 0,
       lengths: options.lengths.start,
       fullLength: [],
     },

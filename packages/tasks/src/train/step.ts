@@ -1,6 +1,6 @@
 /** The training step as one traced function: loss, gradient, clipping, update, and the refusal of non-finite updates. */
 import { and, astype, concatenate, isFinite, optim, type Tracer, treeMap, valueAndGrad, where } from "@banach/autograd";
-import { measure, type Measures, readMeasures, type TracedBatch } from "./measures.ts";
+import { lastRight, measure, type Measures, readMeasures, type TracedBatch } from "./measures.ts";
 import type { Params, SequenceModel } from "./model.ts";
 
 export interface StepOptions {
@@ -13,8 +13,13 @@ export interface StepOptions {
 export interface StepResult {
   readonly params: Params;
   readonly optimizer: unknown;
-  /** float32: the measures, then the gradient's norm before clipping, then 1 if the update was made and 0 if skipped. */
+  /**
+   * float32: the measures, then the gradient's norm before clipping, then 1 if the update was made and 0 if skipped;
+   * then, of a batch that goes on, 1 for each sequence whose last label was right.
+   */
   readonly report: Tracer;
+  /** The states after the batch, where it was given some. */
+  readonly carried?: unknown;
 }
 
 /** What is read back of a step. */
@@ -23,18 +28,35 @@ export interface StepReport extends Measures {
   readonly gradientNorm: number;
   /** The loss or the gradient was not finite: parameters and optimiser state are as before. */
   readonly skipped: boolean;
+  /** Of a batch that goes on, per sequence whether its last label was right; else empty. */
+  readonly right: readonly boolean[];
 }
 
-/** (params, optimizer state, batch) -> StepResult, to be jitted with the first two donated. */
+/** What a batch that goes on is given besides: the states of the last one, and bool[batch], where they do not count. */
+export interface TracedCarried {
+  readonly model: unknown;
+  readonly restart: Tracer;
+}
+
+/**
+ * (params, optimizer state, batch, what is carried) -> StepResult, to be jitted with the first two donated. Where nothing is
+ * carried, sequences begin with the batch.
+ */
 export function trainStep({
   model,
   optimizer,
   clip,
-}: StepOptions): (params: Params, state: unknown, batch: TracedBatch) => StepResult {
-  return (params, state, batch) => {
+}: StepOptions): (params: Params, state: unknown, batch: TracedBatch, carried?: TracedCarried) => StepResult {
+  return (params, state, batch, carried) => {
+    const from = carried === undefined ? undefined : startOf(model, carried);
     const { value, grad } = valueAndGrad((p: Params) => {
-      const { loss, vector } = measure(model.apply(p, batch.inputs), batch);
-      return { loss, vector };
+      const output = model.apply(p, batch.inputs, from);
+      const { loss, vector } = measure(output, batch);
+      return {
+        loss,
+        vector,
+        ...(carried === undefined ? {} : { after: output.state, right: lastRight(output, batch) }),
+      };
     })(params);
     const { grads, norm } =
       clip === null ? { grads: grad, norm: optim.globalNorm(grad) } : optim.clipByGlobalNorm(grad, clip);
@@ -44,19 +66,32 @@ export function trainStep({
     const finite = and(isFinite(value.loss), isFinite(gradientNorm));
     const keep = (after: Tracer, _path: string, [before = after]: readonly Tracer[]): Tracer =>
       where(finite, after, before);
+    const extra = [gradientNorm.reshape([1]), finite.reshape([1]), ...(value.right === undefined ? [] : [value.right])];
     return {
       params: treeMap(keep, updated.params, params),
       optimizer: treeMap(keep, updated.state as unknown, state),
-      report: concatenate([value.vector, ...[gradientNorm, finite].map((x) => astype(x, "float32").reshape([1]))], 0),
+      report: concatenate([value.vector, ...extra.map((x) => astype(x, "float32"))], 0),
+      ...(carried === undefined ? {} : { carried: value.after }),
     };
   };
+}
+
+/** The states that sequences start from, rows that begin anew at zero whatever is carried for them. */
+function startOf(model: SequenceModel, { model: before, restart }: TracedCarried): unknown {
+  const begin = model.initialState?.(restart.dim(0)) as Tracer;
+  return treeMap(
+    (start: Tracer, _path: string, [carried = start]: readonly Tracer[]): Tracer =>
+      where(restart.reshape([restart.dim(0), ...start.shape.slice(1).map(() => 1)]), start, carried),
+    begin,
+    before,
+  );
 }
 
 /** The numbers of a report that was read to the host. */
 export function readReport(report: ArrayLike<number>): StepReport {
   const {
     measures,
-    extra: [gradientNorm = Number.NaN, applied = 0],
+    extra: [gradientNorm = Number.NaN, applied = 0, ...right],
   } = readMeasures(report);
-  return { ...measures, gradientNorm, skipped: applied === 0 };
+  return { ...measures, gradientNorm, skipped: applied === 0, right: right.map((value) => value === 1) };
 }

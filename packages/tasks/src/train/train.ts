@@ -1,7 +1,24 @@
 /** The trainer: steps until a reason to stop, one compiled program per length, and nothing kept on the device after. */
 import { setImmediate } from "node:timers/promises";
-import { ArgumentError, type Device, type DeviceArray, jit, type optim, random } from "@banach/autograd";
-import type { Task } from "../tasks/task.ts";
+import {
+  ArgumentError,
+  type Device,
+  type DeviceArray,
+  type HostTensor,
+  jit,
+  type optim,
+  random,
+} from "@banach/autograd";
+import type { Batch, BatchSize, Task, TaskPosition } from "../tasks/task.ts";
+import {
+  type Carried,
+  type Carrying,
+  type CarryOptions,
+  nothingCarried,
+  requireCarrying,
+  restartsAfter,
+  tokensCarried,
+} from "./carry.ts";
 import type { LengthSchedule } from "./lengths.ts";
 import type { Params, SequenceModel } from "./model.ts";
 import { initialState, streamKey, type TrainCounters, type TrainState } from "./state.ts";
@@ -27,6 +44,8 @@ export interface TrainOptions {
   readonly lengths: LengthSchedule;
   /** Largest global norm of the gradient; null leaves it as it is. */
   readonly clip: number | null;
+  /** Whether sequences go on from batch to batch; null or absent: each batch begins anew. */
+  readonly carry?: CarryOptions | null;
   /** Not used when a state is given, which has its key. */
   readonly seed: number;
   /** Where to go on; default a new state. */
@@ -71,21 +90,39 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const start = options.state ?? initialState(options);
   const step = jit(trainStep(options), { device, donate: [0, 1], label: "train step" });
   const keys = { training: streamKey(start.key, "training"), lengths: streamKey(start.key, "lengths") };
-  const resident: Resident = { params: device.put(start.params), optimizer: device.put(start.optimizer) };
+  const carrying = carryingOf(options, start);
+  let position: TaskPosition | null = carrying?.start ?? null;
+  const resident: Resident = {
+    params: device.put(start.params),
+    optimizer: device.put(start.optimizer),
+    states: device.put(carrying?.start.model),
+  };
   let { counters } = start;
   const startedAt = performance.now();
   const elapsed = (): number => (performance.now() - startedAt) / 1000;
-  const snapshot = async (): Promise<TrainState> => ({ ...(await device.get(resident)), key: start.key, counters });
+  const snapshot = async (): Promise<TrainState> => {
+    const { states: model, ...rest } = await device.get(resident);
+    const carried = position === null ? {} : { carried: { model, ...position } };
+    return { ...rest, ...carried, key: start.key, counters };
+  };
+  const draw = (size: BatchSize): { readonly batch: Batch; readonly memory: HostTensor | null } => {
+    const key = random.foldIn(keys.training, counters.step);
+    if (carrying === null || position === null) return { batch: options.task.sample(key, size), memory: null };
+    const { memory, ...batch } = carrying.resume(key, size, position);
+    return { batch, memory };
+  };
   try {
     let reason = reasonToStop(counters, options, elapsed());
     while (reason === null) {
       const length = options.lengths.next(counters.lengths, random.foldIn(keys.lengths, counters.step));
-      const batch = options.task.sample(random.foldIn(keys.training, counters.step), { batch: options.batch, length });
-      const result = await step(resident.params, resident.optimizer, batch);
-      resident.params = result.params;
-      resident.optimizer = result.optimizer;
+      const { batch, memory } = draw({ batch: options.batch, length });
+      const carried = position === null ? undefined : { model: resident.states, restart: position.restart };
+      const result = await step(resident.params, resident.optimizer, batch, carried);
+      device.dispose(resident.states);
+      Object.assign(resident, { params: result.params, optimizer: result.optimizer, states: result.carried });
       const report = readReport(await readOnce(result.report));
-      counters = count(counters, report, length, options);
+      counters = count(counters, report, { length, time: batch.inputs.shape[1] ?? length }, options);
+      if (memory !== null) position = { memory, restart: restartsAfter(counters.carriedTokens, report.right) };
       await options.onStep?.({ ...report, counters, length, seconds: elapsed(), snapshot });
       // A backend may compute without ever leaving this thread; without a turn of the loop no signal would be seen.
       await setImmediate();
@@ -100,6 +137,18 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 interface Resident {
   params: Params;
   optimizer: unknown;
+  /** Of the model, where sequences go on. */
+  states: unknown;
+}
+
+/** How sequences go on, if they do, and what is carried at first. */
+function carryingOf(
+  { carry = null, task, model, batch }: TrainOptions,
+  { carried }: TrainState,
+): (Carrying & { readonly start: Carried }) | null {
+  if (carry === null) return null;
+  const carrying = requireCarrying(carry, task, model);
+  return { ...carrying, start: carried ?? nothingCarried(carrying, batch) };
 }
 
 async function readOnce(array: DeviceArray): Promise<ArrayLike<number>> {
@@ -110,16 +159,25 @@ async function readOnce(array: DeviceArray): Promise<ArrayLike<number>> {
   }
 }
 
-function count(before: TrainCounters, report: StepReport, length: number, options: TrainOptions): TrainCounters {
-  const skipped = Number(report.skipped);
-  const accuracy = report.tokenAccuracy;
-  const isFull = length === options.lengths.full;
+/** The counters after a batch of sequences of a length, as the task counts it, on a time axis of `time`. */
+function count(
+  before: TrainCounters,
+  report: StepReport,
+  { length, time }: { readonly length: number; readonly time: number },
+  options: TrainOptions,
+): TrainCounters {
+  const { skipped, tokenAccuracy: accuracy } = report;
+  const { carry = null, lengths: schedule } = options;
+  const lengths = schedule.observe(before.lengths, accuracy);
+  const isFull = length === schedule.full;
+  const tokens = before.carriedTokens + time;
   return {
     step: before.step + 1,
-    skipped: before.skipped + skipped,
-    skippedInRow: report.skipped ? before.skippedInRow + 1 : 0,
+    skipped: before.skipped + Number(skipped),
+    skippedInRow: skipped ? before.skippedInRow + 1 : 0,
     notConverged: before.notConverged + report.notConverged,
-    lengths: options.lengths.observe(before.lengths, accuracy),
+    carriedTokens: carry === null ? 0 : tokensCarried(carry, schedule, { tokens, applied: !skipped, lengths }),
+    lengths,
     fullLength: isFull ? [...before.fullLength, accuracy].slice(-windowOf(options)) : before.fullLength,
   };
 }
