@@ -1,7 +1,7 @@
 /** `banach eval FOLDER`: accuracy by length of a run that was trained before. */
 import type { Command } from "commander";
 import { buildModel, buildRun, buildTask } from "../models/build.ts";
-import { buildSolver } from "../models/solvers.ts";
+import { buildSolver, defaultAdjoint } from "../models/solvers.ts";
 import { isFixedPoint, openRun, type RunConfig, type SolverName } from "../run/index.ts";
 import { initialState, type Variant } from "../train/index.ts";
 import { UsageError } from "../errors.ts";
@@ -81,7 +81,7 @@ function variantsOf(config: RunConfig, { solver, chunk, tol, maxSteps }: EvalFla
   const pieces = kind === "chunked" && trained.kind === "chunked" ? (chunk ?? trained.chunk) : chunk;
   const chosen = solverOf(kind, limits, pieces);
   // Without a gradient the adjoint does not matter, but it has to fit the solver.
-  const adjoint = { kind: chosen.kind === "sequential" ? "through-time" : "truncated" } as const;
+  const adjoint = chosen.kind === "sequential" ? defaultAdjoint(chosen) : ({ kind: "truncated", steps: 1 } as const);
   const { name } = buildSolver(chosen);
   const model = buildModel({ ...config.model, solver: chosen, adjoint }, buildTask(config).vocabulary);
   return [{ label: `${name} tol ${chosen.tol}, up to ${chosen.maxSteps} iterations`, model }];

@@ -170,21 +170,25 @@ export async function evaluateRun(options: EvaluationOptions): Promise<readonly 
 }
 
 /**
- * The model of a run solved as in training, and to a tenth of the tolerance with twice the iterations; where nothing is
+ * The model of a run as it was trained, and solved to a tenth of the tolerance with twice the iterations; where nothing is
  * solved, the model alone.
  */
 export function trainingVariants(config: RunConfig): readonly Variant[] {
   const { model } = config;
   const { vocabulary } = buildTask(config);
   if (!isFixedPoint(model)) return [{ label: "no solver", model: buildModel(model, vocabulary) }];
-  const { solver } = model;
+  const { solver, adjoint } = model;
   const at = (tol: number, maxSteps: number): Variant => ({
     label: `tol ${tol}`,
     model: buildModel(solvedTo(model, tol, maxSteps), vocabulary),
   });
   // Rounded, so that a tenth of 0.03 is written 0.003.
   const tighter = Number((solver.tol / 10).toPrecision(6));
-  return [at(solver.tol, solver.maxSteps), at(tighter, 2 * solver.maxSteps)];
+  const trained =
+    adjoint.kind === "unrolled"
+      ? { label: `${adjoint.steps} sweeps`, model: buildModel(model, vocabulary) }
+      : at(solver.tol, solver.maxSteps);
+  return [trained, at(tighter, 2 * solver.maxSteps)];
 }
 
 /** The rows as a table for people. */

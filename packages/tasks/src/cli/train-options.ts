@@ -1,7 +1,6 @@
 /** The options of `banach train`, and the plan of a run that they make. */
 import { type Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
-import { defaultAdjoint } from "../models/solvers.ts";
 import {
   CONFIG_VERSION,
   type LayerConfig,
@@ -13,11 +12,13 @@ import {
   SOLVERS,
 } from "../run/index.ts";
 import { findTask, resolveOptions, taskDefinitions } from "../tasks/index.ts";
+import { addAdjointOptions, ADJOINT_OPTIONS, type AdjointFlags, adjointOf } from "./adjoint-options.ts";
 import { addBackendOptions, type BackendFlags } from "./backends.ts";
+import { addMixerOptions, MIXER_OPTIONS, type MixerFlags, mixerOf } from "./mixer-options.ts";
 import { folder, integer, nonNegative, positive, positiveInteger, share } from "./options.ts";
 
 /** As commander hands them over; options of tasks are texts besides. */
-export interface TrainFlags extends BackendFlags {
+export interface TrainFlags extends BackendFlags, MixerFlags, AdjointFlags {
   readonly task: string;
   readonly length: number;
   readonly minLength?: number;
@@ -33,14 +34,10 @@ export interface TrainFlags extends BackendFlags {
   readonly expand: number;
   readonly state?: number;
   readonly layers: number;
-  readonly mixer: "householder";
-  readonly rank: number;
-  readonly gain: "1" | "2";
   readonly solver: SolverName;
   readonly chunk?: number;
   readonly tol: number;
   readonly maxSteps: number;
-  readonly adjoint?: "through-time" | "truncated";
   readonly seed: number;
   readonly target?: number;
   readonly targetBatches?: number;
@@ -61,14 +58,12 @@ export const CHUNK_HELP: string = `chunked: steps of time that are solved at onc
 
 /** Options of layers that are fixed points. */
 const FIXED_POINT_OPTIONS: readonly string[] = [
-  "mixer",
-  "rank",
-  "gain",
+  ...MIXER_OPTIONS,
   "solver",
   "chunk",
   "tol",
   "maxSteps",
-  "adjoint",
+  ...ADJOINT_OPTIONS,
 ];
 
 /** Batches that have to reach a target, unless options or an earlier target say otherwise. */
@@ -125,18 +120,13 @@ export function addTrainOptions(command: Command): Command {
     .option("--d-model <n>", "channels of the model", positiveInteger, 16)
     .option("--expand <n>", "inner channels per channel", positiveInteger, 2)
     .option("--state <n>", `fp-mamba and mamba: state of a channel (default: ${STATE})`, positiveInteger)
-    .option("--layers <n>", "layers of the model", positiveInteger, 1)
-    .addOption(choice("--mixer <name>", "mixer of the channels", ["householder"], "householder"))
-    .option("--rank <n>", "reflections of the mixer", positiveInteger, 2)
-    .addOption(choice("--gain <n>", "scale of a reflection; 2 can leave the region of contraction", ["1", "2"], "1"))
+    .option("--layers <n>", "layers of the model", positiveInteger, 1);
+  addMixerOptions(command)
     .addOption(choice("--solver <name>", "how fixed points are found", SOLVERS, SOLVERS[0]))
     .option("--chunk <n>", CHUNK_HELP, positiveInteger)
     .option("--tol <tolerance>", "of the solver, relative", nonNegative, 0.03)
-    .option("--max-steps <n>", "iterations of the solver, at most", positiveInteger, 40)
-    .addOption(
-      choice("--adjoint <name>", "gradient of fixed points (default: the solver's)", ["through-time", "truncated"]),
-    )
-    .option("--seed <n>", "of all random numbers", integer, 0);
+    .option("--max-steps <n>", "iterations of the solver, at most", positiveInteger, 40);
+  addAdjointOptions(command).option("--seed <n>", "of all random numbers", integer, 0);
   addBackendOptions(command, "the first that starts of wasm, reference; with --resume as before");
   return command
     .option("--target <accuracy>", "stop when it holds at full length; if it is missed, end with 1", share)
@@ -197,12 +187,7 @@ function modelOf(flags: TrainFlags, command: Command): ModelConfig {
     throw new UsageError(`${given.join(", ")}: for layers that are fixed points; --layer mamba is none`);
   }
   const solver = solverOf(flags.solver, flags, flags.chunk);
-  const parts = {
-    ...sizes,
-    mixer: { kind: flags.mixer, rank: flags.rank, gain: flags.gain === "2" ? 2 : 1 },
-    solver,
-    adjoint: flags.adjoint === undefined ? defaultAdjoint(solver) : { kind: flags.adjoint },
-  } as const;
+  const parts = { ...sizes, mixer: mixerOf(flags), solver, adjoint: adjointOf(flags, solver) };
   if (layer === "fp-mamba") return { kind: layer, dState: state ?? STATE, ...parts };
   if (state === undefined) return { kind: layer, ...parts };
   throw new UsageError(`--state ${state} is for --layer fp-mamba or mamba; ${layer} has one state per channel`);

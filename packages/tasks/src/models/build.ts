@@ -1,19 +1,18 @@
 /** From the configuration of a run to its parts: task, model, optimiser, length schedule. */
 import { optim } from "@banach/autograd";
-import {
-  fpMamba,
-  fpRnn,
-  householder,
-  type HouseholderMixer,
-  languageModel,
-  type Layer,
-  mamba,
-  type SolverAndAdjoint,
-} from "@banach/fprnn";
+import { fpMamba, fpRnn, languageModel, type Layer, mamba, type Mixer, type SolverAndAdjoint } from "@banach/fprnn";
 import type { FixedPointModel, LengthsConfig, ModelConfig, OptimizerConfig, RunPlan } from "../run/config.ts";
 import { findTask, type Task } from "../tasks/index.ts";
-import { type CarryOptions, curriculum, fixed, type LengthSchedule, type SequenceModel, uniform } from "../train/index.ts";
-import { solverAndAdjoint } from "./solvers.ts";
+import {
+  type CarryOptions,
+  curriculum,
+  fixed,
+  type LengthSchedule,
+  type SequenceModel,
+  uniform,
+} from "../train/index.ts";
+import { buildMixer } from "./mixers.ts";
+import { defaultAdjoint, solverAndAdjoint } from "./solvers.ts";
 
 /** What training needs of a configuration. */
 export interface RunParts {
@@ -59,14 +58,17 @@ export function buildModel(config: ModelConfig, vocabulary: number): SequenceMod
   }
 }
 
-function fixedPointParts(config: FixedPointModel): SolverAndAdjoint & { readonly mixer: HouseholderMixer } {
-  const { rank, gain } = config.mixer;
-  return { mixer: householder({ rank, gain }), ...solverAndAdjoint(config) };
+function fixedPointParts(config: FixedPointModel): SolverAndAdjoint & { readonly mixer: Mixer } {
+  return { mixer: buildMixer(config.mixer), ...solverAndAdjoint(config) };
 }
 
-/** The same model, solved to another tolerance with up to `maxSteps` iterations. */
+/**
+ * The same model, solved to another tolerance with up to `maxSteps` iterations. An adjoint that runs no solver gives way to
+ * one that does.
+ */
 export function solvedTo(config: FixedPointModel, tol: number, maxSteps: number): FixedPointModel {
-  return { ...config, solver: { ...config.solver, tol, maxSteps } };
+  const solver = { ...config.solver, tol, maxSteps };
+  return { ...config, solver, ...(config.adjoint.kind === "unrolled" ? { adjoint: defaultAdjoint(solver) } : {}) };
 }
 
 export function buildLengths(config: LengthsConfig): LengthSchedule {

@@ -4,6 +4,8 @@ import {
   anderson,
   auto,
   chunked,
+  implicit,
+  neumann,
   newton,
   picard,
   sequential,
@@ -11,9 +13,11 @@ import {
   type SolverAndAdjoint,
   throughTime,
   truncated,
+  unrolled,
 } from "@banach/fprnn";
+import { type AdjointConfig, type AdjointName, ADJOINTS, SWEPT } from "../run/adjoint-config.ts";
 import type { FixedPointModel } from "../run/config.ts";
-import type { SolverConfig } from "../run/solver-config.ts";
+import { type SolverConfig, type SolverName, SOLVERS } from "../run/solver-config.ts";
 
 export function buildSolver(config: SolverConfig): Solver {
   const { tol, maxSteps } = config;
@@ -36,17 +40,51 @@ export function buildSolver(config: SolverConfig): Solver {
   }
 }
 
-/** The solver and the adjoint that a config names. Throws ArgumentError if they do not fit each other. */
-export function solverAndAdjoint({ solver: config, adjoint }: FixedPointModel): SolverAndAdjoint {
+/** The solver and the adjoint that a config names. Throws ArgumentError, saying what fits, if they do not fit each other. */
+export function solverAndAdjoint({ solver: config, adjoint }: Chosen): SolverAndAdjoint {
   const solver = buildSolver(config);
-  if (adjoint.kind === "truncated") return { solver, adjoint: truncated({ steps: 1 }) };
-  if (solver.kind === "causal") return { solver, adjoint: throughTime({ local: "step" }) };
-  throw new ArgumentError(
-    `adjoint through-time differentiates a sweep through time, as of solver sequential; with solver ${config.kind} use adjoint truncated`,
+  switch (adjoint.kind) {
+    case "through-time":
+    case "through-time-implicit":
+      if (solver.kind !== "causal") throw unfit(adjoint.kind, config.kind);
+      return { solver, adjoint: throughTime({ local: adjoint.kind === "through-time" ? "step" : "implicit" }) };
+    case "truncated":
+      return { solver, adjoint: truncated({ steps: adjoint.steps }) };
+    case "neumann":
+      return { solver, adjoint: neumann({ terms: adjoint.steps }) };
+    case "implicit":
+      return { solver, adjoint: implicit() };
+    case "unrolled": {
+      // It says which sequences are solved; a tolerance of 0, for as many iterations as there may be, is none to say it by.
+      const tolerance = config.tol > 0 ? { tol: config.tol } : {};
+      return { solver, adjoint: unrolled({ steps: adjoint.steps, ...tolerance }) };
+    }
+    default:
+      return adjoint satisfies never;
+  }
+}
+
+type Chosen = Pick<FixedPointModel, "solver" | "adjoint">;
+
+function unfit(adjoint: AdjointName, solver: SolverName): ArgumentError {
+  const swept: readonly AdjointName[] = SWEPT;
+  const causal = SOLVERS.filter(stepsThroughTime);
+  const parallel = ADJOINTS.filter((name) => !swept.includes(name));
+  return new ArgumentError(
+    `adjoint ${adjoint} differentiates a sweep through time, as of solver ${listed(causal)}; with solver ${solver} use adjoint ${listed(parallel)}`,
   );
 }
 
+function stepsThroughTime(kind: SolverName): boolean {
+  const limits = { tol: 0, maxSteps: 1 };
+  return buildSolver(kind === "chunked" ? { kind, chunk: 1, ...limits } : { kind, ...limits }).kind === "causal";
+}
+
+function listed(names: readonly string[]): string {
+  return `${names.slice(0, -1).join(", ")} or ${names.at(-1) ?? ""}`;
+}
+
 /** The adjoint that a solver has unless another is asked for: the gradient through time where there is one. */
-export function defaultAdjoint(config: SolverConfig): FixedPointModel["adjoint"] {
-  return { kind: buildSolver(config).kind === "causal" ? "through-time" : "truncated" };
+export function defaultAdjoint(config: SolverConfig): AdjointConfig {
+  return stepsThroughTime(config.kind) ? { kind: "through-time" } : { kind: "truncated", steps: 1 };
 }

@@ -1,8 +1,10 @@
 /** config.json of a run: everything that its numbers depend on, checked when it is read. */
 import { CheckpointError } from "@banach/autograd";
 import { z } from "zod";
+import { type AdjointConfig, adjointSchema } from "./adjoint-config.ts";
 import { describeIssues } from "./issues.ts";
 import { isRecord, parseJson } from "./json.ts";
+import { type MixerConfig, mixerSchema } from "./mixer-config.ts";
 import { type SolverConfig, solverSchema } from "./solver-config.ts";
 
 export const CONFIG_VERSION = 1;
@@ -30,9 +32,9 @@ interface ModelSizes {
 
 /** What every layer has that is a fixed point. */
 interface FixedPointParts {
-  readonly mixer: { readonly kind: "householder"; readonly rank: number; readonly gain: 1 | 2 };
+  readonly mixer: MixerConfig;
   readonly solver: SolverConfig;
-  readonly adjoint: { readonly kind: "through-time" | "truncated" };
+  readonly adjoint: AdjointConfig;
 }
 
 export type FixedPointModel = FixedPointLayer & ModelSizes & FixedPointParts;
@@ -97,13 +99,9 @@ const modelSizes = { dModel: size, expand: size, layers: size };
 
 const fixedPointParts = {
   ...modelSizes,
-  mixer: z.strictObject({
-    kind: z.literal("householder"),
-    rank: size,
-    gain: z.union([z.literal(1), z.literal(2)]),
-  }),
+  mixer: mixerSchema,
   solver: solverSchema,
-  adjoint: z.strictObject({ kind: z.enum(["through-time", "truncated"]) }),
+  adjoint: adjointSchema,
 };
 
 const modelSchema: z.ZodType<ModelConfig> = z.discriminatedUnion("kind", [
@@ -124,7 +122,10 @@ const configSchema: z.ZodType<RunConfig> = z.strictObject({
     clip: z.number().positive().nullable(),
   }),
   batch: size,
-  carry: z.strictObject({ above: z.number().gt(0).lte(1), tokens: size }).nullable().optional(),
+  carry: z
+    .strictObject({ above: z.number().gt(0).lte(1), tokens: size })
+    .nullable()
+    .optional(),
   steps: z.int().nonnegative(),
   seed: z.int(),
   backend: z.string(),

@@ -1,4 +1,5 @@
 /** Run folders: what a training run leaves behind, and how it is read again. */
+export { type AdjointConfig, type AdjointName, ADJOINTS, STEPPED, SWEPT } from "./adjoint-config.ts";
 export { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
 export {
   type BackendRecord,
@@ -15,6 +16,15 @@ export {
   type RunPlan,
 } from "./config.ts";
 export type { EvaluationLine, MetricsLine, ResumeLine, StepLine, StopLine } from "./metrics.ts";
+export {
+  type ExpertConfig,
+  type ExpertName,
+  EXPERTS,
+  type MixerConfig,
+  type MixerName,
+  MIXERS,
+  NORMALISATIONS,
+} from "./mixer-config.ts";
 export { readSafetensors } from "./read-safetensors.ts";
 export { createRun, openRun, type RunFolder } from "./run-folder.ts";
 export { type SafeTensors, writeSafetensors } from "./safetensors.ts";

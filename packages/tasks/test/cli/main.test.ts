@@ -40,6 +40,44 @@ describe("usage errors end with 2 and say what is valid", () => {
     [["--quiet"], "valid: --help; options of their own have start, train, eval, doctor"],
     [["train", "--solver", "picard", "--adjoint", "through-time"], "use adjoint truncated"],
     [["train", "--solver", "newton", "--adjoint", "through-time"], "with solver newton use adjoint truncated"],
+    [
+      ["train", "--solver", "anderson", "--adjoint", "through-time-implicit"],
+      "adjoint through-time-implicit differentiates a sweep through time, as of solver sequential, chunked or auto; with solver anderson use adjoint truncated, neumann, implicit or unrolled",
+    ],
+    [["train", "--adjoint", "exact"], "Allowed choices are through-time, through-time-implicit, truncated, neumann"],
+    [
+      ["train", "--adjoint-steps", "2"],
+      "--adjoint-steps 2 is for --adjoint truncated, neumann, unrolled; through-time",
+    ],
+    [["train", "--adjoint", "implicit", "--adjoint-steps", "2"], "implicit makes no fixed number of steps"],
+    [["train", "--adjoint", "unrolled"], "--adjoint unrolled needs --adjoint-steps"],
+    [["train", "--layer", "mamba", "--adjoint-steps", "2"], "--adjoint-steps: for layers that are fixed points"],
+    [["train", "--mixer", "blender"], "Allowed choices are householder, dplr, kronecker, monarch, dense, orthogonal"],
+    [["train", "--mixer", "dense", "--rank", "2"], "--rank 2 is for --mixer householder, dplr; dense has none"],
+    [["train", "--normalisation", "column"], "--normalisation column is for --mixer kronecker; householder has none"],
+    [
+      ["train", "--mixer", "dplr", "--factors", "2,4"],
+      "--factors 2,4 is for --mixer kronecker, monarch; dplr has none",
+    ],
+    [["train", "--mixer", "kronecker", "--factors", "2"], "Expected two positive integers with a comma between them"],
+    [
+      ["train", "--mixer", "kronecker", "--factors", "3,5"],
+      "kronecker: factors [3, 5] multiply to 15, but there are 32",
+    ],
+    [["train", "--reflections", "3"], "--reflections 3 is for --mixer orthogonal; householder has none"],
+    [["train", "--mixer", "orthogonal", "--projection-rank", "1"], "--projection-rank 1 is for --mixer householder, "],
+    [["train", "--gain", "3"], "Allowed choices are 1, 2"],
+    [["train", "--mixer", "mixture"], "--mixer mixture needs --experts"],
+    [
+      ["train", "--mixer", "mixture", "--experts", "dplr,mixture"],
+      "Expected mixers with commas between them, of house",
+    ],
+    [["train", "--experts", "dplr"], "--experts dplr is for --mixer mixture; householder has none"],
+    [
+      ["train", "--mixer", "mixture", "--experts", "dense,monarch", "--rank", "2"],
+      "--rank 2 is for --mixer householder, dplr; mixture of dense, monarch has none",
+    ],
+    [["train", "--layer", "mamba", "--factors", "2,4"], "--factors: for layers that are fixed points"],
     [["train", "--chunk", "4"], "--chunk 4 is for --solver chunked; sequential does not cut sequences"],
     [["train", "--layer", "mamba", "--chunk", "4"], "--chunk: for layers that are fixed points"],
     [["dance"], "valid: start, train, eval, doctor"],
@@ -103,6 +141,63 @@ test("a run is trained, refused a second time, evaluated and resumed", { timeout
   expect(resumed.code).toBe(0);
   const steps = jsonLines(resumed.stdout).filter(({ type }) => type === "step");
   expect(steps.map(({ step }) => step)).toEqual([4, 5]);
+});
+
+/** The model in the config.json of a run of one step. */
+async function modelOf(name: string, ...flags: readonly string[]): Promise<Record<string, unknown>> {
+  const run = join(folder, name);
+  const { code, stdout, stderr } = await banach(["train", ...tiny, "--steps", "1", ...flags, "--out", run, "--json"]);
+  expect([code, stderr]).toEqual([0, expect.not.stringContaining("skipped (")]);
+  expect(jsonLines(stdout).find(({ type }) => type === "step")).toMatchObject({ skipped: false });
+  const { model } = JSON.parse(await readFile(join(run, "config.json"), "utf8")) as { model: Record<string, unknown> };
+  return model;
+}
+
+test.each([
+  [{ kind: "householder", rank: 2, gain: 1 }, []],
+  [{ kind: "dplr", rank: 3, gain: 2, projectionRank: 1 }, ["--rank", "3", "--gain", "2", "--projection-rank", "1"]],
+  [{ kind: "kronecker", normalisation: "certified", gain: 1 }, []],
+  [
+    { kind: "kronecker", normalisation: "spectral", factors: [4, 1], gain: 1 },
+    ["--normalisation", "spectral", "--factors", "4,1"],
+  ],
+  [{ kind: "monarch", factors: [1, 4], gain: 1 }, ["--factors", "1,4"]],
+  [{ kind: "dense", gain: 1 }, []],
+  [{ kind: "orthogonal", reflections: 3, gain: 1 }, ["--reflections", "3"]],
+  [
+    {
+      kind: "mixture",
+      experts: [
+        { kind: "householder", rank: 1, gain: 1 },
+        { kind: "orthogonal", gain: 1 },
+      ],
+    },
+    ["--experts", "householder,orthogonal", "--rank", "1"],
+  ],
+])("a mixer trains, and config.json says all of it: %j", async (mixer, flags) => {
+  const name = `mixer-${mixer.kind}-${flags.length}`;
+  expect(await modelOf(name, "--mixer", mixer.kind, ...flags)).toMatchObject({ mixer });
+});
+
+test.each([
+  ["sequential", { kind: "through-time" }, []],
+  ["auto", { kind: "through-time-implicit" }, []],
+  ["picard", { kind: "truncated", steps: 1 }, []],
+  ["sequential", { kind: "truncated", steps: 3 }, ["--adjoint-steps", "3"]],
+  ["anderson", { kind: "neumann", steps: 4 }, ["--adjoint-steps", "4"]],
+  ["sequential", { kind: "implicit" }, []],
+  ["picard", { kind: "unrolled", steps: 5 }, ["--adjoint-steps", "5"]],
+])("with solver %s an adjoint trains, and config.json says all of it: %j", async (solver, adjoint, flags) => {
+  const name = `adjoint-${solver}-${adjoint.kind}`;
+  expect(await modelOf(name, "--solver", solver, "--adjoint", adjoint.kind, ...flags)).toMatchObject({ adjoint });
+});
+
+test("a run by unrolled sweeps is evaluated as it was trained, and by its solver", async () => {
+  const run = join(folder, "unrolled");
+  const flags = ["--adjoint", "unrolled", "--adjoint-steps", "4", "--steps", "1"];
+  expect((await banach(["train", ...tiny, ...flags, "--out", run])).code).toBe(0);
+  const { stdout } = await banach(["eval", run, "--lengths", "3", "--batch", "4", "--json"]);
+  expect(jsonLines(stdout)).toMatchObject([{ variant: "4 sweeps", iterations: 4 }, { variant: "tol 0.003" }]);
 });
 
 test.each([

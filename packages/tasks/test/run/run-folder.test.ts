@@ -12,7 +12,10 @@ import { initialState, type TrainState, uniform } from "../../src/train/index.ts
 import { phaseModel } from "../stand-in.ts";
 
 const config = { ...parityPlan(1), backend: "reference", relaxed: false };
-const withSolver = (solver: unknown): unknown => ({ ...config, model: { ...config.model, solver } });
+const withPart = (part: object): unknown => ({ ...config, model: { ...config.model, ...part } });
+const withSolver = (solver: unknown): unknown => withPart({ solver });
+const withMixer = (mixer: unknown): unknown => withPart({ mixer });
+const withAdjoint = (adjoint: unknown): unknown => withPart({ adjoint });
 
 function stateOf(seed = 0, features = 4, optimizer: optim.Optimizer = optim.adamw({ learningRate: 0.1 })): TrainState {
   return initialState({ model: phaseModel(8, features), optimizer, lengths: uniform(1, 4), seed });
@@ -136,6 +139,13 @@ test.each([
   [JSON.stringify(withSolver({ kind: "magic", tol: 0.1, maxSteps: 4 })), "model.solver.kind"],
   [JSON.stringify(withSolver({ kind: "chunked", tol: 0.1, maxSteps: 4 })), "model.solver.chunk"],
   [JSON.stringify(withSolver({ kind: "picard", chunk: 4, tol: 0.1, maxSteps: 4 })), 'Unrecognized key: "chunk"'],
+  [JSON.stringify(withMixer({ kind: "dense", gain: 1, rank: 2 })), 'Unrecognized key: "rank"'],
+  [JSON.stringify(withMixer({ kind: "dense", gain: 3 })), "model.mixer.gain"],
+  [JSON.stringify(withMixer({ kind: "mixture", experts: [] })), "model.mixer.experts"],
+  [JSON.stringify(withMixer({ kind: "mixture", experts: [{ kind: "mixture" }] })), "model.mixer.experts.0.kind"],
+  [JSON.stringify(withAdjoint({ kind: "exact" })), "model.adjoint.kind"],
+  [JSON.stringify(withAdjoint({ kind: "unrolled" })), "model.adjoint.steps"],
+  [JSON.stringify(withAdjoint({ kind: "implicit", steps: 1 })), 'Unrecognized key: "steps"'],
   ['{"version":1,"version":1}', 'duplicate key "version"'],
 ])("the config %s is refused", (text, reason) => {
   expect(() => parseConfig(text)).toThrow(CheckpointError);
@@ -162,10 +172,41 @@ test.each([
 ] as const)("a configuration with solver %j is read as it was written", (solver) => {
   const chosen: RunConfig = {
     ...config,
-    model: { ...config.model, solver: { ...solver, tol: 0.1, maxSteps: 7 }, adjoint: { kind: "truncated" } },
+    model: { ...config.model, solver: { ...solver, tol: 0.1, maxSteps: 7 }, adjoint: { kind: "truncated", steps: 1 } },
   };
   expect(parseConfig(JSON.stringify(chosen))).toEqual(chosen);
   expect(buildRun(chosen).task.vocabulary).toBe(16);
+});
+
+test.each([
+  { kind: "householder", rank: 2, gain: 1, projectionRank: 3 },
+  { kind: "dplr", rank: 2, gain: 2 },
+  { kind: "kronecker", normalisation: "spectral", factors: [4, 8], gain: 1 },
+  { kind: "monarch", gain: 1 },
+  { kind: "dense", gain: 1 },
+  { kind: "orthogonal", gain: 1 },
+  { kind: "mixture", experts: [{ kind: "dense", gain: 1 }] },
+] as const)("a configuration with mixer %j is read as it was written", (mixer) => {
+  const chosen: RunConfig = { ...config, model: { ...config.model, mixer } };
+  expect(parseConfig(JSON.stringify(chosen))).toEqual(chosen);
+  expect(buildRun(chosen).task.vocabulary).toBe(16);
+});
+
+test.each([
+  { kind: "through-time-implicit" },
+  { kind: "truncated", steps: 2 },
+  { kind: "neumann", steps: 2 },
+  { kind: "implicit" },
+  { kind: "unrolled", steps: 2 },
+] as const)("a configuration with adjoint %j is read as it was written", (adjoint) => {
+  const chosen: RunConfig = { ...config, model: { ...config.model, adjoint } };
+  expect(parseConfig(JSON.stringify(chosen))).toEqual(chosen);
+  expect(buildRun(chosen).task.vocabulary).toBe(16);
+});
+
+test("a configuration that does not say how many steps are differentiated means one", () => {
+  const read = parseConfig(JSON.stringify(withAdjoint({ kind: "truncated" })));
+  expect(read).toEqual(withAdjoint({ kind: "truncated", steps: 1 }));
 });
 
 test("a configuration of Mamba has sizes alone", () => {

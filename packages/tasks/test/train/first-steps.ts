@@ -52,7 +52,7 @@ export const SMALL_PLANS: Readonly<Record<string, RunPlan>> = {
   "S3 by FP-Mamba": { ...small, task: { name: "word-problem", options: { group: "S3" } }, model: fpMamba },
   "parity by FP-Mamba, solved by Picard": {
     ...small,
-    model: { ...fpMamba, solver: solver("picard", 5), adjoint: { kind: "truncated" } },
+    model: { ...fpMamba, solver: solver("picard", 5), adjoint: { kind: "truncated", steps: 1 } },
   },
 };
 
