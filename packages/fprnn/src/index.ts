@@ -113,6 +113,9 @@ export {
 } from "./stability/index.ts";
 export { type SolveStats, type SolveStatus, STATUSES } from "./stats.ts";
 export {
+  chunkedScan,
+  type ChunkedScan,
+  type ChunkedScanInputs,
   fpMamba,
   type FpMambaInputs,
   type FpMambaLayer,

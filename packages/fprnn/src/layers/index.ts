@@ -9,3 +9,4 @@ export type { Layer, LayerInit, LayerResult, LayerStats, LayerStep, ParamsOf } f
 export { mamba, type MambaLayer, type MambaOptions } from "./mamba.ts";
 export type { MambaParams, MambaState } from "./mamba-params.ts";
 export { selectiveScan, type SelectiveScanInputs } from "./selective-scan.ts";
+export { chunkedScan, type ChunkedScan, type ChunkedScanInputs } from "./ssd.ts";

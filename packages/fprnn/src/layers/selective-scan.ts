@@ -74,11 +74,18 @@ export interface ScanStatesInputs {
 export function scanStates({ u, dt, a, b, initial }: ScanStatesInputs): Tracer {
   const decay = dt.expandDims(2).mul(a).exp();
   const drive = dt.mul(u).expandDims(2).mul(b.expandDims(-1));
-  if (initial === undefined) return linearRecurrence(decay, drive, { axis: 1 });
-  // What the first step inherits is added to its drive: padded rather than joined, so that it can be fused with it.
+  return linearRecurrence(decay, startFrom(drive, decay, initial), { axis: 1 });
+}
+
+/**
+ * The drive of a recurrence over axis 1 of [batch, time, state, channel] that goes on from `initial` [batch, state, channel],
+ * or from 0: what the first step inherits is added to it, padded rather than joined, so that it can be fused with it.
+ */
+export function startFrom(drive: Tracer, decay: Tracer, initial: Tracer | undefined): Tracer {
+  if (initial === undefined) return drive;
   const inherited = decay.sliceAxis(1, 0, 1).mul(initial.expandDims(1));
   const none = [0, 0] as const;
-  return linearRecurrence(decay, drive.add(inherited.pad([none, [0, u.dim(1) - 1], none, none])), { axis: 1 });
+  return drive.add(inherited.pad([none, [0, drive.dim(1) - 1], none, none]));
 }
 
 /** H C: [..., state, channel] and [..., state] -> [..., channel]. */
