@@ -133,6 +133,7 @@ export {
   type FpRnnParts,
   type FpRnnState,
   type FpRnnTheta,
+  type HiddenDependence,
   type Layer,
   type LayerInit,
   type LayerResult,

@@ -1,24 +1,38 @@
 /** The fixed-point problem of the FP-RNN layer, as a map on whole sequences and as a walk through time. */
-import { concatenate, linearRecurrence, type Tracer } from "@banach/autograd";
+import { concatenate, linearRecurrence, nn, type Tracer } from "@banach/autograd";
 import type { BoundMixer, Mixer } from "../mixers/mixer.ts";
-import { projectionAt } from "../mixers/projection.ts";
 import { type CausalProblem, causalProblem } from "../problem.ts";
 import { timeFirst } from "./common.ts";
+import { type Dependence, type PartLayout, type Selector, selector } from "./hidden.ts";
 
 /** What the map needs and y does not change. */
 export interface FpRnnTheta {
   /** [batch, time, ...] leaves. */
   readonly inputs: {
-    /** b * x. */
+    /** b * x; x alone where b depends on y. */
     readonly drive: Tracer;
-    /** The decay lambda in (0, 1). */
-    readonly lambda: Tracer;
-    /** The part of x in the projections that Q is computed from, [batch, time, n]. */
+    /** The decay lambda in (0, 1); absent where it depends on y. */
+    readonly lambda?: Tracer;
+    /**
+     * The part of x in what y_{t-1} may change, side by side: the projections that Q is computed from, [batch, time, n], and
+     * lambda and b before their activations, D each, where they depend on y.
+     */
     readonly projection: Tracer;
   };
+  /** The mixer's weights, and the matrix that y_{t-1} meets, of lambda and b too where they depend on y. */
   readonly mixer: Pick<BoundMixer<unknown>, "hidden" | "weights">;
   /** y before the first step, [batch, channel]. */
   readonly initial: Tracer;
+}
+
+type Inputs = FpRnnTheta["inputs"];
+
+/** What is selected at each position. */
+interface Selection {
+  readonly q: unknown;
+  /** b * x. */
+  readonly drive: Tracer;
+  readonly lambda: Tracer;
 }
 
 /** What the map at one step needs, all [batch, ...]. */
@@ -31,37 +45,42 @@ interface Context {
   readonly intake: Tracer;
 }
 
+export type FpRnnPart = "mixer" | "lambda" | "b";
+
+export interface FpRnnProblem {
+  readonly problem: CausalProblem<FpRnnTheta, Tracer>;
+  /** How the projection in theta is made. */
+  readonly selector: Selector<FpRnnPart>;
+}
+
 /**
- * y = scan(lambda, (1 - lambda) (Q(b x - y) + y)), where Q depends on the input and on y one step earlier.
- * At one step: y_t = lambda y_{t-1} + (1 - lambda)(Q_t (b x - y_t) + y_t).
+ * y = scan(lambda, (1 - lambda) (Q(b x - y) + y)), where Q, and lambda and b if asked for, depend on the input and on y one
+ * step earlier. At one step: y_t = lambda y_{t-1} + (1 - lambda)(Q_t (b x - y_t) + y_t).
  */
-export function fpRnnProblem(mixer: Mixer): CausalProblem<FpRnnTheta, Tracer> {
-  const at = (projection: Tracer, { hidden, weights }: FpRnnTheta["mixer"], previous: Tracer): unknown =>
-    mixer.at(projectionAt(projection, hidden, previous), weights);
+export function fpRnnProblem(mixer: Mixer, dependence: Dependence, channels: number): FpRnnProblem {
+  const parts = selector(partsOf(dependence, channels));
+  const select = (inputs: Inputs, { hidden, weights }: FpRnnTheta["mixer"], previous: Tracer): Selection => {
+    const at = parts.at({ projection: inputs.projection, hidden }, previous);
+    return {
+      q: mixer.at(at("mixer"), weights),
+      drive: dependence.b ? nn.silu(at("b")).mul(inputs.drive) : inputs.drive,
+      lambda: inputs.lambda ?? at("lambda").logistic(),
+    };
+  };
   const local = (y: Tracer, { q, drive, inherited, intake }: Context): Tracer =>
     intake.mul(mixer.apply(q, drive.sub(y)).add(y)).add(inherited);
-  return causalProblem<FpRnnTheta, FpRnnTheta["inputs"], Tracer, Context>(
-    (y, { inputs: { drive, lambda, projection }, mixer: bound, initial }) => {
-      const previous = y.shift(1, { fill: initial.expandDims(1) });
-      const mixed = mixer.apply(at(projection, bound, previous), drive.sub(y)).add(y);
+  const problem = causalProblem<FpRnnTheta, Inputs, Tracer, Context>(
+    (y, { inputs, mixer: bound, initial }) => {
+      const { q, drive, lambda } = select(inputs, bound, y.shift(1, { fill: initial.expandDims(1) }));
+      const mixed = mixer.apply(q, drive.sub(y)).add(y);
       return linearRecurrence(lambda, startFrom(initial, lambda, intakeOf(lambda).mul(mixed)));
     },
     {
-      prepare: ({ inputs, initial }) => ({
-        inputs: {
-          drive: timeFirst(inputs.drive),
-          lambda: timeFirst(inputs.lambda),
-          projection: timeFirst(inputs.projection),
-        },
-        state: initial,
-        previous: initial,
-      }),
-      at: (input, state, previous, { mixer: bound }) => ({
-        q: at(input.projection, bound, previous),
-        drive: input.drive,
-        inherited: input.lambda.mul(state),
-        intake: intakeOf(input.lambda),
-      }),
+      prepare: ({ inputs, initial }) => ({ inputs: turned(inputs), state: initial, previous: initial }),
+      at: (inputs, state, previous, { mixer: bound }) => {
+        const { q, drive, lambda } = select(inputs, bound, previous);
+        return { q, drive, inherited: lambda.mul(state), intake: intakeOf(lambda) };
+      },
       local,
       advance: (_state, solution, context) => {
         const y = local(solution, context);
@@ -70,8 +89,8 @@ export function fpRnnProblem(mixer: Mixer): CausalProblem<FpRnnTheta, Tracer> {
       // J = diag(1 - lambda) (I - Q).
       bound: ({ q, intake }) => mixer.bound(q)?.mul(intake.max({ axes: -1 })) ?? null,
       pieces: {
-        theta: ({ drive, lambda, projection }, _state, previous, { mixer: bound }) => ({
-          inputs: { drive: timeFirst(drive), lambda: timeFirst(lambda), projection: timeFirst(projection) },
+        theta: (inputs, _state, previous, { mixer: bound }) => ({
+          inputs: turned(inputs),
           mixer: bound,
           initial: previous,
         }),
@@ -79,7 +98,23 @@ export function fpRnnProblem(mixer: Mixer): CausalProblem<FpRnnTheta, Tracer> {
       },
     },
   );
+  return { problem, selector: parts };
 }
+
+function partsOf({ lambda, b, argument }: Dependence, channels: number): readonly PartLayout<FpRnnPart>[] {
+  return [
+    { name: "mixer", size: "rest", hidden: argument !== "input" },
+    ...(lambda ? [{ name: "lambda", size: channels, hidden: true } as const] : []),
+    ...(b ? [{ name: "b", size: channels, hidden: true } as const] : []),
+  ];
+}
+
+/** From batch first to time first, and back. */
+const turned = ({ drive, lambda, projection }: Inputs): Inputs => ({
+  drive: timeFirst(drive),
+  ...(lambda === undefined ? {} : { lambda: timeFirst(lambda) }),
+  projection: timeFirst(projection),
+});
 
 const intakeOf = (lambda: Tracer): Tracer => lambda.neg().add(1);
 

@@ -22,8 +22,10 @@ import {
   type FpRnnState,
   initFpRnn,
   initialFpRnnState,
+  inputsOf,
 } from "./fp-rnn-params.ts";
-import { fpRnnProblem, type FpRnnTheta } from "./fp-rnn-problem.ts";
+import { type FpRnnPart, fpRnnProblem, type FpRnnTheta } from "./fp-rnn-problem.ts";
+import { dependenceOf, type HiddenDependence, type SelectionPart } from "./hidden.ts";
 import type { Layer, LayerResult } from "./layer.ts";
 
 interface FpRnnShapeOptions<M extends Mixer> {
@@ -34,6 +36,8 @@ interface FpRnnShapeOptions<M extends Mixer> {
   readonly mixer: M;
   /** What Q depends on; default "concatenated": [x_t, y_{t-1}]. */
   readonly argument?: MixerArgument;
+  /** Which of lambda, Q, b and c depend on y_{t-1}; default Q and c. */
+  readonly hidden?: HiddenDependence;
   /** Short causal convolutions before b, lambda, the mixer, c and x itself; default false. */
   readonly shortConv?: boolean;
   /** Added to the mean square of the output norm; default 1e-5. */
@@ -50,7 +54,10 @@ export interface FpRnnParts {
   readonly theta: FpRnnTheta;
   /** Zeros, [batch, time, D]. */
   readonly y0: Tracer;
-  /** What is computed once: x, the gate z, the mixer's input xm, b and lambda, each [batch, time, D]. */
+  /**
+   * What is computed once: x, the gate z, the mixer's input xm, b and lambda, each [batch, time, D]. Where b or lambda depends
+   * on y, it is the part of x before the activation.
+   */
   readonly prepared: {
     readonly x: Tracer;
     readonly z: Tracer;
@@ -82,6 +89,7 @@ export function fpRnn<M extends Mixer>(options: FpRnnOptions<M>): FpRnnLayer<M> 
     expand = 2,
     mixer,
     argument = "concatenated",
+    hidden = {},
     shortConv = false,
     dtype = "float32",
     eps = 1e-5,
@@ -89,22 +97,32 @@ export function fpRnn<M extends Mixer>(options: FpRnnOptions<M>): FpRnnLayer<M> 
   const choice = solverAndAdjoint(options);
   const channels = requireChannels("fpRnn", dModel, expand);
   requireLayerOptions("fpRnn", argument, eps);
-  const shape: FpRnnShape = { dModel, channels, shortConv, argument, dtype };
-  const problem = fpRnnProblem(mixer);
+  const dependence = dependenceOf("fpRnn", hidden, argument, { b: false });
+  const shape: FpRnnShape = { dModel, channels, shortConv, dependence, dtype };
+  const { problem, selector } = fpRnnProblem(mixer, dependence, channels);
 
   const parts: FpRnnLayer<M>["parts"] = (params, input, state) => {
     requireInput("fpRnn", input, dModel);
+    requireSelection(params, shape);
     if (state !== undefined) requireState(state, input, shape);
     const [x, z] = nn.linear.apply(params.input_trans, input).split([channels, channels], -1);
     if (x === undefined || z === undefined) throw new ShapeError("fpRnn: the input map has too few outputs");
     const conv = convolve(params, x, state);
-    const b = nn.silu(nn.linear.apply(params.b_proj, conv.b));
-    const lambda = nn.linear.apply(params.lambda_proj, conv.lambda).logistic();
-    const bound = mixer.bind(params.mixer, conv.mixer, argument);
+    const rawB = selected(params.b_proj, conv.b);
+    const b = dependence.b ? rawB.input : nn.silu(rawB.input);
+    const rawLambda = selected(params.lambda_proj, conv.lambda);
+    const lambda = dependence.lambda ? rawLambda.input : rawLambda.input.logistic();
+    const bound = mixer.bind(params.mixer, conv.mixer, dependence.argument);
+    const each: Readonly<Record<FpRnnPart, SelectionPart>> = { mixer: bound, lambda: rawLambda, b: rawB };
+    const { projection, hidden: fromY } = selector.join((part) => each[part]);
     const initial = state?.y ?? zeros([x.dim(0), channels], x.dtype);
     const theta: FpRnnTheta = {
-      inputs: { drive: b.mul(conv.x), lambda, projection: bound.input },
-      mixer: { hidden: bound.hidden, weights: bound.weights },
+      inputs: {
+        drive: dependence.b ? conv.x : b.mul(conv.x),
+        ...(dependence.lambda ? {} : { lambda }),
+        projection,
+      },
+      mixer: { hidden: fromY, weights: bound.weights },
       initial,
     };
     return {
@@ -113,7 +131,7 @@ export function fpRnn<M extends Mixer>(options: FpRnnOptions<M>): FpRnnLayer<M> 
       y0: x.zerosLike(),
       prepared: { x: conv.x, z, xm: conv.mixer, b, lambda },
       readout: (y) => {
-        const gate = readoutGate(params, conv.x, y, initial, state);
+        const gate = readoutGate(params, conv.x, y, initial, state, dependence.c);
         const gated = nn.silu(z).mul(gate.c).mul(y);
         const normalised = nn.rmsNorm(gated, { weight: params.output_norm.weight, eps });
         const last = y.index(1, -1);
@@ -146,12 +164,13 @@ export function fpRnn<M extends Mixer>(options: FpRnnOptions<M>): FpRnnLayer<M> 
 }
 
 /** Throws ShapeError, naming the part, unless a carried state fits the sequences that go on from it. */
-function requireState(state: FpRnnState<Tracer>, input: Tracer, { channels, shortConv, dtype }: FpRnnShape): void {
+function requireState(state: FpRnnState<Tracer>, input: Tracer, shape: FpRnnShape): void {
+  const { channels, shortConv, dependence, dtype } = shape;
   const batch = input.dim(0);
   requireTensor("fpRnn: state.y", state.y, [batch, channels], dtype);
   requireConvState("fpRnn", state.conv !== undefined, shortConv);
   for (const [name, carried] of Object.entries(state.conv ?? {}) as [string, Tracer][]) {
-    const size = name === "c" ? 2 * channels : channels;
+    const size = inputsOf(name === "c" && dependence.c, channels);
     requireTensor(`fpRnn: state.conv.${name}`, carried, [batch, CONV_KERNEL - 1, size], dtype);
   }
 }
@@ -185,20 +204,48 @@ function convolve(params: FpRnnParams<Tracer>, x: Tracer, state: FpRnnState<Trac
   };
 }
 
-/** c = silu(W_c [x_t, y_{t-1}]); with convolutions, silu(W_c silu(conv([x, y]))), y unshifted, as in the authors' code. */
+/** Throws ShapeError, naming the map, unless the maps of [x_t, y_{t-1}] are those of a layer with this hidden dependence. */
+function requireSelection(params: FpRnnParams<Tracer>, { channels, dependence }: FpRnnShape): void {
+  for (const name of ["lambda", "b", "c"] as const) {
+    const { weight } = params[`${name}_proj`];
+    requireTensor(
+      `fpRnn, hidden.${name} ${dependence[name]}: params.${name}_proj.weight`,
+      weight,
+      [channels, inputsOf(dependence[name], channels)],
+      weight.dtype,
+    );
+  }
+}
+
+/** What x [batch, time, D] decides through a map of x_t or of [x_t, y_{t-1}], and the columns that y_{t-1} meets, if any. */
+function selected({ weight, ...bias }: nn.LinearParams<Tracer>, x: Tracer): SelectionPart {
+  const [channels, inputs] = [x.dim(2), weight.dim(1)];
+  if (inputs === channels) return { input: nn.linear.apply({ weight, ...bias }, x), hidden: null };
+  return {
+    input: nn.linear.apply({ weight: weight.sliceAxis(1, 0, channels), ...bias }, x),
+    hidden: weight.sliceAxis(1, channels, inputs),
+  };
+}
+
+/**
+ * c = silu(W_c [x_t, y_{t-1}]); with convolutions, silu(W_c silu(conv([x, y]))), y unshifted, as in the authors' code. Without
+ * hidden dependence, the same of x alone.
+ */
 function readoutGate(
   params: FpRnnParams<Tracer>,
   x: Tracer,
   y: Tracer,
   initial: Tracer,
   state: FpRnnState<Tracer> | undefined,
+  hidden: boolean,
 ): { readonly c: Tracer; readonly state?: Tracer } {
-  const gate = (pair: Tracer): Tracer => nn.silu(nn.linear.apply(params.c_proj, pair));
+  const gate = (seen: Tracer): Tracer => nn.silu(nn.linear.apply(params.c_proj, seen));
   if (params.conv1d_c === undefined) {
-    return { c: gate(concatenate([x, y.shift(1, { fill: initial.expandDims(1) })], -1)) };
+    const previous = (): Tracer => y.shift(1, { fill: initial.expandDims(1) });
+    return { c: gate(hidden ? concatenate([x, previous()], -1) : x) };
   }
-  const pair = concatenate([x, y], -1);
-  const before = state?.conv?.c ?? zeros([x.dim(0), CONV_KERNEL - 1, pair.dim(2)], x.dtype);
-  const { y: convolved, state: next } = nn.causalConv.apply(params.conv1d_c, pair, before);
+  const seen = hidden ? concatenate([x, y], -1) : x;
+  const before = state?.conv?.c ?? zeros([x.dim(0), CONV_KERNEL - 1, seen.dim(2)], x.dtype);
+  const { y: convolved, state: next } = nn.causalConv.apply(params.conv1d_c, seen, before);
   return { c: gate(nn.silu(convolved)), state: next };
 }

@@ -25,7 +25,7 @@ export interface MambaParams<T> {
 export interface MambaState<T> {
   /** H after the last step, [batch, N, D]: transposed, so that neighbours in memory are channels. */
   readonly h: T;
-  /** The last inputs of the convolution, [batch, 3, D]. */
+  /** The last inputs of the convolution, [batch, 3, D]; of FP-Mamba-2, [batch, 3, D + 2N]. */
   readonly conv?: T;
 }
 
@@ -36,6 +36,8 @@ export interface MambaShape {
   /** N. */
   readonly dState: number;
   readonly shortConv: boolean;
+  /** Channels of the short convolution, if there is one; default D. */
+  readonly convChannels?: number;
   readonly dtype: random.RandomDType;
 }
 
@@ -82,7 +84,7 @@ export function mambaParams(keys: MambaKeys, shape: MambaShape, depth: number): 
 }
 
 /** The bias b with softplus(b) = dt, b = dt + log(-expm1(-dt)), for a dt drawn log-uniformly; [channels]. */
-function initStepBias(key: Tracer, channels: number, dtype: random.RandomDType): Tracer {
+export function initStepBias(key: Tracer, channels: number, dtype: random.RandomDType): Tracer {
   const [low, high] = [Math.log(DT_RANGE[0]), Math.log(DT_RANGE[1])];
   const dt = random.uniform(key, [channels], { low, high, dtype }).exp().maximum(DT_FLOOR);
   return dt.add(dt.neg().expm1().neg().log());
@@ -90,19 +92,19 @@ function initStepBias(key: Tracer, channels: number, dtype: random.RandomDType):
 
 /** Traced: the state before the first step. */
 export function initialMambaState(
-  { channels, dState, shortConv, dtype }: MambaShape,
+  { channels, dState, shortConv, convChannels = channels, dtype }: MambaShape,
   batch: number,
 ): MambaState<Tracer> {
   const h = zeros([batch, dState, channels], dtype);
-  return shortConv ? { h, conv: zeros([batch, CONV_KERNEL - 1, channels], dtype) } : { h };
+  return shortConv ? { h, conv: zeros([batch, CONV_KERNEL - 1, convChannels], dtype) } : { h };
 }
 
 /** Throws ShapeError, naming the layer and the part, unless a carried state fits the sequences that go on from it. */
 export function requireMambaState(layer: string, state: MambaState<Tracer>, batch: number, shape: MambaShape): void {
-  const { channels, dState, shortConv, dtype } = shape;
+  const { channels, dState, shortConv, convChannels = channels, dtype } = shape;
   requireTensor(`${layer}: state.h`, state.h, [batch, dState, channels], dtype);
   requireConvState(layer, state.conv !== undefined, shortConv);
   if (state.conv !== undefined) {
-    requireTensor(`${layer}: state.conv`, state.conv, [batch, CONV_KERNEL - 1, channels], dtype);
+    requireTensor(`${layer}: state.conv`, state.conv, [batch, CONV_KERNEL - 1, convChannels], dtype);
   }
 }

@@ -52,7 +52,8 @@ export function mamba({
     const projected = nn.linear.apply(params.in_proj, input);
     const z = projected.sliceAxis(-1, channels, 2 * channels);
     const { x, conv } = shortConvolution(params.conv1d, projected.sliceAxis(-1, 0, channels), state?.conv);
-    const { dt, bc } = selectSteps(params, x, dState);
+    const { raw, bc } = selectSteps(params, x, dState);
+    const dt = nn.softplus(raw);
     const [b, c] = [bc.sliceAxis(-1, 0, dState), bc.sliceAxis(-1, dState, 2 * dState)];
     const a = params.A_log.exp().neg().transpose();
     const states = scanStates({ u: x, dt, a, b, ...(state === undefined ? {} : { initial: state.h }) });

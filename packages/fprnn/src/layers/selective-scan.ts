@@ -41,18 +41,18 @@ export interface SelectionParams {
 }
 
 /**
- * What x [batch, time, D] decides about each step: dt = softplus(W_dt r + bias) [batch, time, D], and B and C side by side
- * [batch, time, 2N], with [r, B, C] = W_x x.
+ * What x [batch, time, D] decides about each step, with [r, B, C] = W_x x: dt [batch, time, D] is the softplus of `raw`, W_dt r
+ * + bias, and `bc` [batch, time, 2N] is B and C side by side.
  */
 export function selectSteps(
   params: SelectionParams,
   x: Tracer,
   dState: number,
-): { readonly dt: Tracer; readonly bc: Tracer } {
+): { readonly raw: Tracer; readonly bc: Tracer } {
   const selected = nn.linear.apply(params.x_proj, x);
   const rank = selected.dim(-1) - 2 * dState;
   return {
-    dt: nn.softplus(nn.linear.apply(params.dt_proj, selected.sliceAxis(-1, 0, rank))),
+    raw: nn.linear.apply(params.dt_proj, selected.sliceAxis(-1, 0, rank)),
     bc: selected.sliceAxis(-1, rank, selected.dim(-1)),
   };
 }

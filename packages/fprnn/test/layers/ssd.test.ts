@@ -152,7 +152,7 @@ describe("chunkedScan", () => {
         inputs,
       ),
     );
-    for (const leaf of Object.values(gradient)) expect((leaf).data.every(Number.isFinite)).toBe(true);
+    for (const leaf of Object.values(gradient)) expect(leaf.data.every(Number.isFinite)).toBe(true);
   });
 
   it("is the same on WASM in float32", async () => {
