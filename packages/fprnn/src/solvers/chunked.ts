@@ -4,9 +4,9 @@ import { requirePositiveInteger } from "../options.ts";
 import type { Causal, Problem } from "../problem.ts";
 import { detachStats, type SolveStats } from "../stats.ts";
 import { picard } from "./picard.ts";
-import { type CausalSolver, type ParallelSolver, requireTolerances, type Solved, type Tolerances } from "./solver.ts";
+import { type CausalSolver, type Limits, type ParallelSolver, requireTolerances, type Solved } from "./solver.ts";
 
-export interface ChunkedOptions extends Partial<Tolerances> {
+export interface ChunkedOptions extends Partial<Limits> {
   /** Steps of time that are solved at once. */
   readonly chunk: number;
   /** How a piece is solved; default picard(). Its trace, if it has one, becomes the trace of the whole. */
@@ -34,18 +34,17 @@ export function chunked(options: ChunkedOptions): CausalSolver {
       `chunked: the solver within a piece must be a parallel one, such as picard(); got ${solver.name}`,
     );
   }
-  const { tol, maxSteps } = requireTolerances("chunked", options, solver);
-  const inner = solver.with({ tol, maxSteps });
+  const tolerances = requireTolerances("chunked", options, solver);
+  const inner = solver.with(tolerances);
   const { trace } = inner;
   const solve: CausalSolver["solve"] = (problem, y0, theta) =>
     problem.causal((causal) => solvePieces(causal, problem, y0, theta, chunk, inner));
   return {
     kind: "causal",
     name: solver.name === "picard" ? `chunked(${chunk})` : `chunked(${chunk}, ${solver.name})`,
-    tol,
-    maxSteps,
+    ...tolerances,
     ...(trace === undefined ? {} : { trace }),
-    with: (changed) => chunked({ chunk, solver, tol, maxSteps, ...changed }),
+    with: (changed) => chunked({ chunk, solver, ...tolerances, ...changed }),
     solve,
     start: (problem, y0, theta) => solve(problem, y0, theta).y,
   };

@@ -4,6 +4,7 @@ export { auto, type AutoOptions, type AutoSolver, type SolveShape } from "./auto
 export { chunked, type ChunkedOptions } from "./chunked.ts";
 export { newton, type NewtonOptions } from "./newton.ts";
 export { picard, type PicardOptions } from "./picard.ts";
+export { depthScale, randomDepth, type RandomDepth, type RandomDepthOptions } from "./random-depth.ts";
 export { sequential } from "./sequential.ts";
-export type { CausalSolver, ParallelSolver, Solved, Solver, SolverOptions, Tolerances } from "./solver.ts";
+export type { CausalSolver, Limits, ParallelSolver, Solved, Solver, SolverOptions, Tolerances } from "./solver.ts";
 export type { TraceOption } from "./trace.ts";

@@ -1,11 +1,12 @@
 /** Picard iteration with the damping, patience and batch stopping rule of the authors' code (arXiv 2503.10799). */
-import { ArgumentError, full, stopGradient, type Tracer, where, whileLoop, zeros } from "@banach/autograd";
+import { ArgumentError, full, stopGradient, type Tracer, where, zeros } from "@banach/autograd";
 import { requireOneOf } from "../options.ts";
 import type { Problem } from "../problem.ts";
 import { detachStats, relativeResidual, statusOf } from "../stats.ts";
+import { iterateTo } from "./loop.ts";
 import { quantile } from "./quantile.ts";
 import { largestChange, ranAway } from "./runaway.ts";
-import { type ParallelSolver, requireTolerances, type Solved, type SolverOptions } from "./solver.ts";
+import { type Limits, type ParallelSolver, requireTolerances, type Solved, type SolverOptions } from "./solver.ts";
 import { finishTrace, NOT_MADE, record, requireTrace, startTrace, type TraceCarry } from "./trace.ts";
 
 export interface PicardOptions extends SolverOptions {
@@ -25,7 +26,7 @@ export interface PicardOptions extends SolverOptions {
   readonly rule?: "best" | "current";
 }
 
-type Rules = Required<PicardOptions>;
+type Rules = Required<Omit<PicardOptions, keyof Limits>> & Limits;
 
 /** Rows whose steps have shrunk below this cannot move any more. */
 const SMALLEST_STEP = 1e-3;
@@ -95,7 +96,8 @@ function iterate<Theta>(problem: Problem<Theta>, y0: Tracer, theta: Theta, optio
       .greaterEqual(tol)
       .and(step.max().greaterEqual(SMALLEST_STEP))
       .and(failed.all().not());
-  const { carry } = whileLoop(goOn, (c: Carry) => sweep(problem, theta, options, c), init, { maxSteps });
+  const limits = { ...options, rows: [] };
+  const { carry } = iterateTo(goOn, (c: Carry) => sweep(problem, theta, options, c), init, limits);
   const y = stopGradient(carry.current?.kept ?? carry.y);
   // The residual of what is returned, not of the iterate before it; an adjoint that steps from here shares this map.
   const residual = relativeResidual(y, problem.step(y, theta)).max({ axes: 1 });

@@ -1,9 +1,10 @@
 /** Accelerated iteration that Picard's step stands behind: what Anderson and quasi-Newton share. */
-import { full, stopGradient, type Tracer, treeMap, where, whileLoop, zeros } from "@banach/autograd";
+import { full, stopGradient, type Tracer, treeMap, where, zeros } from "@banach/autograd";
 import type { Problem } from "../problem.ts";
 import { detachStats, relativeResidual, statusOf } from "../stats.ts";
+import { iterateTo } from "./loop.ts";
 import { largestChange, ranAway } from "./runaway.ts";
-import type { Solved, Tolerances } from "./solver.ts";
+import type { Limits, Solved } from "./solver.ts";
 import { finishTrace, record, startTrace, type TraceCarry, type TraceOption } from "./trace.ts";
 
 /** Where to go from an iterate. Rows of the batch must not depend on each other. */
@@ -21,7 +22,7 @@ export interface Proposal<Memory> {
   readonly memory: Memory;
 }
 
-export interface SafeguardedOptions extends Tolerances {
+export interface SafeguardedOptions extends Limits {
   /** Weight of f(y) in the plain step. */
   readonly damping: number;
   readonly trace: TraceOption;
@@ -83,12 +84,12 @@ export function iterateSafeguarded<Theta, Memory>(
     memory: accelerator.start(y0),
     ...(trace === undefined ? {} : { trace }),
   };
-  const { carry, steps } = whileLoop(
+  const { carry, steps } = iterateTo(
     ({ residual, failed }) => residual.greaterEqual(tol).and(failed.not()),
     // Memory is a tree of tracers, so tracing leaves it as it is; the compiler cannot know.
     (carried) => advance(problem, theta, accelerator, options, carried as Carry<Memory>),
     init,
-    { maxSteps },
+    { ...options, rows: shape },
   );
   const y = stopGradient(carry.kept);
   // An adjoint that steps from here shares this map.

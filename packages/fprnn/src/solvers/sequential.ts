@@ -1,8 +1,9 @@
 /** The sequential solver: Gauss-Seidel in time. At each step only a fixed point in R^channel is solved; cost grows as T. */
-import { full, scan, stopGradient, type Tracer, whileLoop } from "@banach/autograd";
+import { full, scan, stopGradient, type Tracer } from "@banach/autograd";
 import type { Causal, CausalProblem } from "../problem.ts";
 import { detachStats, relativeResidual, statusOf } from "../stats.ts";
-import { type CausalSolver, requireTolerances, type Solved, type SolverOptions, type Tolerances } from "./solver.ts";
+import { iterateTo } from "./loop.ts";
+import { type CausalSolver, type Limits, requireTolerances, type Solved, type SolverOptions } from "./solver.ts";
 import { record, requireTrace, startTrace, type TraceCarry, type TraceOption } from "./trace.ts";
 
 /** How a sweep over time is differentiated. */
@@ -27,7 +28,7 @@ export interface LocalSolve {
 }
 
 /** A solver, or what of it a sweep needs. */
-export interface SweepTolerances extends Tolerances {
+export interface SweepTolerances extends Limits {
   readonly trace?: TraceOption;
 }
 
@@ -140,10 +141,11 @@ function solveLocally<Theta, Input, State, Context>(
   causal: Causal<Theta, Input, State, Context>,
   detached: Context,
   start: Tracer,
-  { tol, maxSteps, trace: wanted = false }: SweepTolerances,
+  tolerances: SweepTolerances,
 ): LocalSolution {
+  const { tol, maxSteps, trace: wanted = false } = tolerances;
   const trace = startTrace(wanted !== false, start, maxSteps);
-  const { carry, steps } = whileLoop(
+  const { carry, steps } = iterateTo(
     ({ residual }: LocalCarry) => residual.greaterEqual(tol),
     ({ y, trace: before }) => {
       const next = causal.local(y, detached);
@@ -155,7 +157,7 @@ function solveLocally<Theta, Input, State, Context>(
       residual: full([start.dim(0)], Infinity, start.dtype),
       ...(trace === undefined ? {} : { trace }),
     },
-    { maxSteps },
+    { ...tolerances, rows: [start.dim(0)] },
   );
   return { solution: stopGradient(carry.y), iterations: steps, trace: carry.trace?.values ?? null };
 }

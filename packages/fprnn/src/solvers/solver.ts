@@ -1,6 +1,6 @@
 /** Solvers as values: how a fixed point is found. They give no gradient; an adjoint does. */
 import type { Tracer } from "@banach/autograd";
-import { ArgumentError } from "@banach/autograd";
+import { ArgumentError, formatType, ShapeError } from "@banach/autograd";
 import type { CausalProblem, Problem } from "../problem.ts";
 import type { SolveStats } from "../stats.ts";
 import type { TraceOption } from "./trace.ts";
@@ -20,17 +20,26 @@ export interface Solved<State = never> {
   readonly state?: State;
 }
 
+/** Tolerances, and what a program may be told each time it runs. */
+export interface Limits extends Tolerances {
+  /**
+   * int32[], of the trace that the solver is used in: iterations at most, where their number differs from run to run, as
+   * random depth does. maxSteps bounds it. One program is compiled for all of them.
+   */
+  readonly depth?: Tracer;
+}
+
 /** What every solver may be asked for. */
-export interface SolverOptions extends Partial<Tolerances> {
+export interface SolverOptions extends Partial<Limits> {
   /** Whether `stats.residuals` tells the residual of every iteration; default false, which costs nothing. */
   readonly trace?: TraceOption;
 }
 
-interface SolverBase<S> extends Tolerances {
+interface SolverBase<S> extends Limits {
   readonly name: string;
   readonly trace?: TraceOption;
-  /** The same solver with other tolerances. */
-  readonly with: (tolerances: Partial<Tolerances>) => S;
+  /** The same solver with other tolerances, or to a depth. */
+  readonly with: (limits: Partial<Limits>) => S;
 }
 
 /** Needs only the map: works on all of time at once. */
@@ -52,12 +61,20 @@ export interface CausalSolver extends SolverBase<CausalSolver> {
 
 export type Solver = ParallelSolver | CausalSolver;
 
-/** Checks tolerances and fills in defaults. Throws ArgumentError naming the solver. */
-export function requireTolerances(name: string, given: Partial<Tolerances>, defaults: Tolerances): Tolerances {
-  const { tol, maxSteps } = { ...defaults, ...given };
+/** Checks tolerances and fills in defaults. Throws ArgumentError, for a depth ShapeError, naming the solver. */
+export function requireTolerances(name: string, given: Partial<Limits>, defaults: Limits): Limits {
+  const { tol, maxSteps, depth } = { ...defaults, ...given };
   if (!(tol >= 0)) throw new ArgumentError(`${name}: tol must be at least 0, got ${tol}`);
   if (!Number.isSafeInteger(maxSteps) || maxSteps < 1) {
     throw new ArgumentError(`${name}: maxSteps must be a positive integer, got ${maxSteps}`);
   }
-  return { tol, maxSteps };
+  if (depth === undefined) return { tol, maxSteps };
+  // Callers in plain JavaScript may give a number.
+  if ((typeof depth as string) === "number") {
+    throw new ArgumentError(`${name}: depth is a tensor of a trace; for a number that is known, use maxSteps`);
+  }
+  if (depth.rank !== 0 || depth.dtype !== "int32") {
+    throw new ShapeError(`${name}: depth must be int32[], got ${formatType(depth.type)}`);
+  }
+  return { tol, maxSteps, depth };
 }
