@@ -1,8 +1,11 @@
 /** What a story of `banach start` is: a run, the lengths it is shown at, and what its figures mean. */
-import type { RunPlan } from "../run/index.ts";
+import { join } from "node:path";
+import { buildRun } from "../models/build.ts";
+import { createRun, type RunConfig, type RunPlan } from "../run/index.ts";
+import { type EvaluationRow, initialState } from "../train/index.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { formatPercent } from "./format.ts";
-import { accuracyAt, evaluateRun, evaluationTable, type SessionOptions } from "./session.ts";
+import { accuracyAt, evaluateRun, evaluationTable, type SessionOptions, trainRun } from "./session.ts";
 
 export interface Story {
   readonly plan: (seed: number) => RunPlan;
@@ -10,6 +13,8 @@ export interface Story {
   readonly lengths: readonly number[];
   /** Share of tokens that has to be right at each of some lengths, solved either way. */
   readonly wanted: readonly { readonly length: number; readonly accuracy: number }[];
+  /** Another model, trained on the same for as many steps and shown below; nothing is wanted of it. */
+  readonly baseline?: { readonly name: string; readonly plan: (plan: RunPlan) => RunPlan };
   /** A few lines for a newcomer. */
   readonly meaning: string;
 }
@@ -22,6 +27,13 @@ export async function finishStory(story: Story, options: SessionOptions): Promis
   report.result("");
   for (const line of evaluationTable(rows)) report.result(line);
   report.result("");
+  if (story.baseline !== undefined) {
+    const beside = await baselineRows(story.baseline, story.lengths, options);
+    if (beside.length < story.lengths.length) return EXIT.interrupted;
+    report.result(`${story.baseline.name}, as many steps:`);
+    for (const line of evaluationTable(beside)) report.result(line);
+    report.result("");
+  }
   report.result(story.meaning);
   let exit: ExitCode = EXIT.ok;
   for (const { length, accuracy } of story.wanted) {
@@ -31,4 +43,22 @@ export async function finishStory(story: Story, options: SessionOptions): Promis
     exit = EXIT.checkFailed;
   }
   return exit;
+}
+
+/** Trains the baseline in a folder in that of the run, and evaluates it. */
+async function baselineRows(
+  { name, plan }: NonNullable<Story["baseline"]>,
+  lengths: readonly number[],
+  options: SessionOptions,
+): Promise<readonly EvaluationRow[]> {
+  const { run: main, state: trained, report } = options;
+  const { step } = trained.counters;
+  const config: RunConfig = { ...main.config, ...plan(main.config), steps: step, target: null };
+  const parts = buildRun(config);
+  const start = initialState({ ...parts, seed: config.seed });
+  const run = await createRun(join(main.path, "baseline"), config, start);
+  report.event({ type: "run", folder: run.path, config });
+  report.note(`for comparison: ${name}, ${step} steps`);
+  const { state } = await trainRun({ ...options, run, parts, state: start });
+  return evaluateRun({ ...options, run, state, lengths });
 }

@@ -7,18 +7,34 @@ import { parityPlan } from "../../src/cli/parity-story.ts";
 import { buildRun } from "../../src/models/build.ts";
 import { parseConfig, type RunConfig } from "../../src/run/config.ts";
 import { createRun, decodeCheckpoint, encodeCheckpoint, openRun } from "../../src/run/index.ts";
+import { parseGroup } from "../../src/groups/index.ts";
+import { wordProblem } from "../../src/tasks/index.ts";
 import { linesUpTo } from "../../src/run/metrics.ts";
 import { initialState, type TrainState, uniform } from "../../src/train/index.ts";
 import { phaseModel } from "../stand-in.ts";
 
-const config = { ...parityPlan(1), backend: "reference", relaxed: false };
+const config = {
+  ...parityPlan(1),
+  model: {
+    kind: "fp-rnn",
+    dModel: 16,
+    expand: 2,
+    layers: 1,
+    mixer: { kind: "householder", rank: 2, gain: 1 },
+    solver: { kind: "sequential", tol: 0.03, maxSteps: 40 },
+    adjoint: { kind: "through-time" },
+  },
+  backend: "reference",
+  relaxed: false,
+} as const satisfies RunConfig;
 const withPart = (part: object): unknown => ({ ...config, model: { ...config.model, ...part } });
 const withSolver = (solver: unknown): unknown => withPart({ solver });
 const withMixer = (mixer: unknown): unknown => withPart({ mixer });
 const withAdjoint = (adjoint: unknown): unknown => withPart({ adjoint });
 
 function stateOf(seed = 0, features = 4, optimizer: optim.Optimizer = optim.adamw({ learningRate: 0.1 })): TrainState {
-  return initialState({ model: phaseModel(8, features), optimizer, lengths: uniform(1, 4), seed });
+  const task = wordProblem({ group: parseGroup("Z2") });
+  return initialState({ model: phaseModel(8, features), optimizer, lengths: uniform(1, 4), task, batch: 4, seed });
 }
 
 const numbers = (tree: unknown): unknown =>

@@ -31,7 +31,7 @@ const model: SequenceModel = languageModel({ vocabulary: task.vocabulary, dModel
 const ALWAYS = { above: 1e-6, tokens: 20 };
 
 async function run(options: Partial<TrainOptions> = {}) {
-  await using device = await findBackend("wasm")({ threads: 1 });
+  await using device = await findBackend("wasm")();
   const events: StepEvent[] = [];
   const result = await train({
     task,
@@ -123,7 +123,7 @@ test("nothing is carried below the accuracy, and then the numbers are those of t
 });
 
 test("what is carried is the state of the sequences: a piece after another is the whole", async () => {
-  await using device = await findBackend("wasm")({ threads: 1 });
+  await using device = await findBackend("wasm")();
   const params = model.init(key(0));
   const batch = task.sample(key(5), { batch: 4, length: 9 });
   const half = (from: number) => {
@@ -189,7 +189,7 @@ test("lengths that grow carry nothing until they are full", async () => {
 });
 
 test("live buffers do not grow", async () => {
-  await using device = await findBackend("wasm")({ threads: 1 });
+  await using device = await findBackend("wasm")();
   const live = new Set<number>();
   await run({ device, onStep: () => void live.add(device.memory().liveBuffers) });
   expect(live.size).toBe(1);

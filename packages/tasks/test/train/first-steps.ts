@@ -22,11 +22,21 @@ const solver = (kind: "sequential" | "picard", maxSteps: number): FixedPointMode
   maxSteps,
 });
 
-/** Parity as `banach start` trains it, but for the solver's tolerance. */
+/** Parity as `banach start --quick` trains it, but for the solver's tolerance. */
 const story = parityPlan(0);
 export const parity: RunPlan = { ...story, model: { ...story.model, solver: solver("sequential", 4) } };
 
-const small = { ...parity, batch: 8, lengths: { kind: "fixed", length: 6 } } as const;
+const fpRnn: FixedPointModel = {
+  kind: "fp-rnn",
+  dModel: 16,
+  expand: 2,
+  layers: 1,
+  mixer: { kind: "householder", rank: 2, gain: 1 },
+  solver: solver("sequential", 4),
+  adjoint: { kind: "through-time" },
+};
+
+const small = { ...parity, model: fpRnn, batch: 8, lengths: { kind: "fixed", length: 6 } } as const;
 
 /**
  * One layer: with two of gain 2 training is chaotic, so that float32 on the reference is 5e-3 from float64 after 25 steps
