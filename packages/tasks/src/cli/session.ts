@@ -71,12 +71,13 @@ export async function trainRun(options: SessionOptions): Promise<TrainResult> {
 }
 
 function stepLine(event: StepEvent): StepLine {
-  const { counters, length, loss, tokenAccuracy, sequenceAccuracy, gradientNorm } = event;
+  const { counters, length, depth, loss, tokenAccuracy, sequenceAccuracy, gradientNorm } = event;
   const { iterations, notConverged, skipped, seconds } = event;
   return {
     type: "step",
     step: counters.step,
     length,
+    ...(depth === null ? {} : { depth }),
     loss,
     tokenAccuracy,
     sequenceAccuracy,

@@ -1,4 +1,5 @@
 /** The options of `banach train`, and the plan of a run that they make. */
+import { depthScale } from "@banach/fprnn";
 import { type Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
 import {
@@ -38,6 +39,7 @@ export interface TrainFlags extends BackendFlags, MixerFlags, AdjointFlags {
   readonly chunk?: number;
   readonly tol: number;
   readonly maxSteps: number;
+  readonly randomDepth: "none" | "gamma" | "schedule";
   readonly seed: number;
   readonly target?: number;
   readonly targetBatches?: number;
@@ -63,6 +65,7 @@ const FIXED_POINT_OPTIONS: readonly string[] = [
   "chunk",
   "tol",
   "maxSteps",
+  "randomDepth",
   ...ADJOINT_OPTIONS,
 ];
 
@@ -125,7 +128,15 @@ export function addTrainOptions(command: Command): Command {
     .addOption(choice("--solver <name>", "how fixed points are found", SOLVERS, SOLVERS[0]))
     .option("--chunk <n>", CHUNK_HELP, positiveInteger)
     .option("--tol <tolerance>", "of the solver, relative", nonNegative, 0.03)
-    .option("--max-steps <n>", "iterations of the solver, at most", positiveInteger, 40);
+    .option("--max-steps <n>", "iterations of the solver, at most", positiveInteger, 40)
+    .addOption(
+      choice(
+        "--random-depth <name>",
+        "draw for each batch how many iterations up to --max-steps there may be: gamma, of mean 4; schedule, of mean 4 and a quarter of --length",
+        ["none", "gamma", "schedule"],
+        "none",
+      ),
+    );
   addAdjointOptions(command).option("--seed <n>", "of all random numbers", integer, 0);
   addBackendOptions(command, "the first that starts of wasm, reference; with --resume as before");
   return command
@@ -156,6 +167,7 @@ export function planOf(flags: TrainFlags, command: Command): RunPlan {
       clip: flags.clip === 0 ? null : flags.clip,
     },
     batch: flags.batch,
+    depth: depthOf(flags),
     steps: flags.steps,
     seed: flags.seed,
     target: targetOf(flags),
@@ -191,6 +203,15 @@ function modelOf(flags: TrainFlags, command: Command): ModelConfig {
   if (layer === "fp-mamba") return { kind: layer, dState: state ?? STATE, ...parts };
   if (state === undefined) return { kind: layer, ...parts };
   throw new UsageError(`--state ${state} is for --layer fp-mamba or mamba; ${layer} has one state per channel`);
+}
+
+/** Shape 4 is the authors', as is the schedule. Throws UsageError where no solver is run. */
+function depthOf({ randomDepth, length, adjoint }: TrainFlags): NonNullable<RunPlan["depth"]> | null {
+  if (randomDepth === "none") return null;
+  if (adjoint === "unrolled") {
+    throw new UsageError(`--random-depth ${randomDepth} is for solvers; --adjoint unrolled runs none`);
+  }
+  return { shape: 4, scale: randomDepth === "schedule" ? depthScale(length) : 1 };
 }
 
 /** The solver that options describe. Throws UsageError for a chunk that the solver does not have. */

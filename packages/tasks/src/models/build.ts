@@ -1,7 +1,24 @@
 /** From the configuration of a run to its parts: task, model, optimiser, length schedule. */
-import { optim } from "@banach/autograd";
-import { fpMamba, fpRnn, languageModel, type Layer, mamba, type Mixer, type SolverAndAdjoint } from "@banach/fprnn";
-import type { FixedPointModel, LengthsConfig, ModelConfig, OptimizerConfig, RunPlan } from "../run/config.ts";
+import { optim, type Tracer } from "@banach/autograd";
+import {
+  fpMamba,
+  fpRnn,
+  languageModel,
+  type Layer,
+  mamba,
+  type Mixer,
+  type RandomDepth,
+  randomDepth,
+  type SolverAndAdjoint,
+} from "@banach/fprnn";
+import {
+  type FixedPointModel,
+  isFixedPoint,
+  type LengthsConfig,
+  type ModelConfig,
+  type OptimizerConfig,
+  type RunPlan,
+} from "../run/config.ts";
 import { findTask, type Task } from "../tasks/index.ts";
 import {
   type CarryOptions,
@@ -22,6 +39,7 @@ export interface RunParts {
   readonly lengths: LengthSchedule;
   readonly batch: number;
   readonly carry: CarryOptions | null;
+  readonly depth: RandomDepth | null;
 }
 
 /** Throws ArgumentError (UnknownNameError for names) for values that fit their types and yet cannot be built. */
@@ -34,6 +52,7 @@ export function buildRun(config: RunPlan): RunParts {
     lengths: buildLengths(config.lengths),
     batch: config.batch,
     carry: config.carry ?? null,
+    depth: config.depth ? randomDepth(config.depth) : null,
   };
 }
 
@@ -43,14 +62,22 @@ export function buildTask(config: RunPlan): Task {
 
 /** The language model of one kind of layer, in float32. */
 export function buildModel(config: ModelConfig, vocabulary: number): SequenceModel {
+  const model = modelAt(config, vocabulary);
+  // An adjoint that runs no solver has no iterations to limit.
+  if (!isFixedPoint(config) || config.adjoint.kind === "unrolled") return model;
+  return { ...model, atDepth: (depth) => modelAt(config, vocabulary, depth) };
+}
+
+/** In a trace also to a depth. */
+function modelAt(config: ModelConfig, vocabulary: number, depth?: Tracer): SequenceModel {
   const { dModel, expand } = config;
   const stacked = <P, S>(layer: Layer<P, S>): SequenceModel =>
     languageModel({ vocabulary, dModel, layers: Array.from({ length: config.layers }, () => layer) });
   switch (config.kind) {
     case "fp-rnn":
-      return stacked(fpRnn({ dModel, expand, ...fixedPointParts(config) }));
+      return stacked(fpRnn({ dModel, expand, ...fixedPointParts(config, depth) }));
     case "fp-mamba":
-      return stacked(fpMamba({ dModel, expand, dState: config.dState, ...fixedPointParts(config) }));
+      return stacked(fpMamba({ dModel, expand, dState: config.dState, ...fixedPointParts(config, depth) }));
     case "mamba":
       return stacked(mamba({ dModel, expand, dState: config.dState }));
     default:
@@ -58,8 +85,8 @@ export function buildModel(config: ModelConfig, vocabulary: number): SequenceMod
   }
 }
 
-function fixedPointParts(config: FixedPointModel): SolverAndAdjoint & { readonly mixer: Mixer } {
-  return { mixer: buildMixer(config.mixer), ...solverAndAdjoint(config) };
+function fixedPointParts(config: FixedPointModel, depth?: Tracer): SolverAndAdjoint & { readonly mixer: Mixer } {
+  return { mixer: buildMixer(config.mixer), ...solverAndAdjoint(config, depth) };
 }
 
 /**

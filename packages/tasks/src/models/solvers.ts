@@ -1,5 +1,5 @@
 /** From the configuration of a solver and an adjoint to the values. */
-import { ArgumentError } from "@banach/autograd";
+import { ArgumentError, type Tracer } from "@banach/autograd";
 import {
   anderson,
   auto,
@@ -40,9 +40,12 @@ export function buildSolver(config: SolverConfig): Solver {
   }
 }
 
-/** The solver and the adjoint that a config names. Throws ArgumentError, saying what fits, if they do not fit each other. */
-export function solverAndAdjoint({ solver: config, adjoint }: Chosen): SolverAndAdjoint {
-  const solver = buildSolver(config);
+/**
+ * The solver and the adjoint that a config names, in a trace also to a depth, int32[]. Throws ArgumentError, saying what
+ * fits, if they do not fit each other.
+ */
+export function solverAndAdjoint({ solver: config, adjoint }: Chosen, depth?: Tracer): SolverAndAdjoint {
+  const solver = buildSolver(config).with(depth === undefined ? {} : { depth });
   switch (adjoint.kind) {
     case "through-time":
     case "through-time-implicit":

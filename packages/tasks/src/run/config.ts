@@ -72,6 +72,11 @@ export interface RunPlan {
   readonly batch: number;
   /** Whether sequences go on from batch to batch, and when; absent or null: each batch begins anew. */
   readonly carry?: { readonly above: number; readonly tokens: number } | null | undefined;
+  /**
+   * The Gamma distribution that the iterations of solvers are limited by, drawn for each batch; absent or null: nothing but
+   * the solver limits them.
+   */
+  readonly depth?: { readonly shape: number; readonly scale: number } | null;
   readonly steps: number;
   readonly seed: number;
   /** Training ends early at this token accuracy over so many batches of full length in a row; null trains all steps. */
@@ -126,6 +131,7 @@ const configSchema: z.ZodType<RunConfig> = z.strictObject({
     .strictObject({ above: z.number().gt(0).lte(1), tokens: size })
     .nullable()
     .optional(),
+  depth: z.exactOptional(z.strictObject({ shape: z.number().positive(), scale: z.number().positive() }).nullable()),
   steps: z.int().nonnegative(),
   seed: z.int(),
   backend: z.string(),

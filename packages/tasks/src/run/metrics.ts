@@ -6,6 +6,8 @@ export interface StepLine {
   readonly type: "step";
   readonly step: number;
   readonly length: number;
+  /** Of the solvers at most, where it was drawn for this batch. */
+  readonly depth?: number;
   readonly loss: number;
   readonly tokenAccuracy: number;
   readonly sequenceAccuracy: number;

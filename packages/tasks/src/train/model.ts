@@ -25,4 +25,9 @@ export interface SequenceModel {
    * sequences cannot go on in the next batch.
    */
   initialState?(batch: number): unknown;
+  /**
+   * Traced: the same model, its solvers limited to `depth` iterations besides, int32[]. Absent of models that nothing is
+   * solved in.
+   */
+  atDepth?(depth: Tracer): SequenceModel;
 }

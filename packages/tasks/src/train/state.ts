@@ -32,7 +32,7 @@ export interface TrainState {
 }
 
 /** Purposes of random numbers, each with a stream of its own. */
-const STREAMS = { parameters: 0, training: 1, lengths: 2, evaluation: 3 } as const;
+const STREAMS = { parameters: 0, training: 1, lengths: 2, evaluation: 3, depth: 4 } as const;
 
 /** The key of a purpose, from the root key; fold in a step or a length for each draw. */
 export function streamKey(root: HostTensor, stream: keyof typeof STREAMS): HostTensor {

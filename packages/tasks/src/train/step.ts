@@ -38,16 +38,22 @@ export interface TracedCarried {
   readonly restart: Tracer;
 }
 
+/** (params, optimizer state, batch, what is carried, depth): see `trainStep`. */
+export type TracedStep = (
+  params: Params,
+  state: unknown,
+  batch: TracedBatch,
+  carried?: TracedCarried,
+  depth?: Tracer,
+) => StepResult;
+
 /**
- * (params, optimizer state, batch, what is carried) -> StepResult, to be jitted with the first two donated. Where nothing is
- * carried, sequences begin with the batch.
+ * The step, to be jitted with the first two of its arguments donated. Where nothing is carried, sequences begin with the
+ * batch; a depth int32[] limits the iterations of solvers.
  */
-export function trainStep({
-  model,
-  optimizer,
-  clip,
-}: StepOptions): (params: Params, state: unknown, batch: TracedBatch, carried?: TracedCarried) => StepResult {
-  return (params, state, batch, carried) => {
+export function trainStep({ model: given, optimizer, clip }: StepOptions): TracedStep {
+  return (params, state, batch, carried, depth) => {
+    const model = depth === undefined ? given : (given.atDepth?.(depth) ?? given);
     const from = carried === undefined ? undefined : startOf(model, carried);
     const { value, grad } = valueAndGrad((p: Params) => {
       const output = model.apply(p, batch.inputs, from);

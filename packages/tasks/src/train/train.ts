@@ -1,6 +1,7 @@
 /** The trainer: steps until a reason to stop, one compiled program per length, and nothing kept on the device after. */
 import { setImmediate } from "node:timers/promises";
 import {
+  array,
   ArgumentError,
   type Device,
   type DeviceArray,
@@ -9,6 +10,7 @@ import {
   type optim,
   random,
 } from "@banach/autograd";
+import type { RandomDepth } from "@banach/fprnn";
 import type { Batch, BatchSize, Task, TaskPosition } from "../tasks/task.ts";
 import {
   type Carried,
@@ -46,6 +48,11 @@ export interface TrainOptions {
   readonly clip: number | null;
   /** Whether sequences go on from batch to batch; null or absent: each batch begins anew. */
   readonly carry?: CarryOptions | null;
+  /**
+   * Draws for each batch how many iterations solvers make at most, besides their own limit; null or absent: that alone
+   * counts. With numbers that vary, a model does not learn its solver in place of a fixed point.
+   */
+  readonly depth?: Pick<RandomDepth, "draw"> | null;
   /** Not used when a state is given, which has its key. */
   readonly seed: number;
   /** Where to go on; default a new state. */
@@ -65,6 +72,8 @@ export interface StepEvent extends StepReport {
   readonly counters: TrainCounters;
   /** Length of this batch. */
   readonly length: number;
+  /** Drawn for this batch; null where nothing is. */
+  readonly depth: number | null;
   /** Since training started or went on. */
   readonly seconds: number;
   /** Copies the state to the host, for a checkpoint. */
@@ -89,7 +98,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const { device } = options;
   const start = options.state ?? initialState(options);
   const step = jit(trainStep(options), { device, donate: [0, 1], label: "train step" });
-  const keys = { training: streamKey(start.key, "training"), lengths: streamKey(start.key, "lengths") };
+  const keys = {
+    training: streamKey(start.key, "training"),
+    lengths: streamKey(start.key, "lengths"),
+    depth: streamKey(start.key, "depth"),
+  };
   const carrying = carryingOf(options, start);
   let position: TaskPosition | null = carrying?.start ?? null;
   const resident: Resident = {
@@ -117,13 +130,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const length = options.lengths.next(counters.lengths, random.foldIn(keys.lengths, counters.step));
       const { batch, memory } = draw({ batch: options.batch, length });
       const carried = position === null ? undefined : { model: resident.states, restart: position.restart };
-      const result = await step(resident.params, resident.optimizer, batch, carried);
+      const depth = options.depth?.draw(random.foldIn(keys.depth, counters.step)) ?? null;
+      const limit = depth === null ? undefined : array(Int32Array.of(depth), { shape: [] });
+      const result = await step(resident.params, resident.optimizer, batch, carried, limit);
       device.dispose(resident.states);
       Object.assign(resident, { params: result.params, optimizer: result.optimizer, states: result.carried });
       const report = readReport(await readOnce(result.report));
       counters = count(counters, report, { length, time: batch.inputs.shape[1] ?? length }, options);
       if (memory !== null) position = { memory, restart: restartsAfter(counters.carriedTokens, report.right) };
-      await options.onStep?.({ ...report, counters, length, seconds: elapsed(), snapshot });
+      await options.onStep?.({ ...report, counters, length, depth, seconds: elapsed(), snapshot });
       // A backend may compute without ever leaving this thread; without a turn of the loop no signal would be seen.
       await setImmediate();
       reason = reasonToStop(counters, options, elapsed());
@@ -200,7 +215,10 @@ function reasonToStop(counters: TrainCounters, options: TrainOptions, seconds: n
   return null;
 }
 
-function requireOptions({ batch, steps, target, timeLimit }: TrainOptions): void {
+function requireOptions({ batch, steps, target, timeLimit, depth, model }: TrainOptions): void {
+  if (depth !== null && depth !== undefined && model.atDepth === undefined) {
+    throw new ArgumentError("train: the model has no solver whose depth could be random; leave depth out");
+  }
   if (!Number.isSafeInteger(batch) || batch < 1) {
     throw new ArgumentError(`train: batch must be a positive integer, got ${batch}`);
   }

@@ -44,6 +44,12 @@ describe("usage errors end with 2 and say what is valid", () => {
       ["train", "--solver", "anderson", "--adjoint", "through-time-implicit"],
       "adjoint through-time-implicit differentiates a sweep through time, as of solver sequential, chunked or auto; with solver anderson use adjoint truncated, neumann, implicit or unrolled",
     ],
+    [["train", "--random-depth", "some"], "Allowed choices are none, gamma, schedule"],
+    [["train", "--layer", "mamba", "--random-depth", "gamma"], "--random-depth: for layers that are fixed points"],
+    [
+      ["train", "--random-depth", "gamma", "--adjoint", "unrolled", "--adjoint-steps", "2"],
+      "--random-depth gamma is for solvers; --adjoint unrolled runs none",
+    ],
     [["train", "--adjoint", "exact"], "Allowed choices are through-time, through-time-implicit, truncated, neumann"],
     [
       ["train", "--adjoint-steps", "2"],
@@ -141,63 +147,6 @@ test("a run is trained, refused a second time, evaluated and resumed", { timeout
   expect(resumed.code).toBe(0);
   const steps = jsonLines(resumed.stdout).filter(({ type }) => type === "step");
   expect(steps.map(({ step }) => step)).toEqual([4, 5]);
-});
-
-/** The model in the config.json of a run of one step. */
-async function modelOf(name: string, ...flags: readonly string[]): Promise<Record<string, unknown>> {
-  const run = join(folder, name);
-  const { code, stdout, stderr } = await banach(["train", ...tiny, "--steps", "1", ...flags, "--out", run, "--json"]);
-  expect([code, stderr]).toEqual([0, expect.not.stringContaining("skipped (")]);
-  expect(jsonLines(stdout).find(({ type }) => type === "step")).toMatchObject({ skipped: false });
-  const { model } = JSON.parse(await readFile(join(run, "config.json"), "utf8")) as { model: Record<string, unknown> };
-  return model;
-}
-
-test.each([
-  [{ kind: "householder", rank: 2, gain: 1 }, []],
-  [{ kind: "dplr", rank: 3, gain: 2, projectionRank: 1 }, ["--rank", "3", "--gain", "2", "--projection-rank", "1"]],
-  [{ kind: "kronecker", normalisation: "certified", gain: 1 }, []],
-  [
-    { kind: "kronecker", normalisation: "spectral", factors: [4, 1], gain: 1 },
-    ["--normalisation", "spectral", "--factors", "4,1"],
-  ],
-  [{ kind: "monarch", factors: [1, 4], gain: 1 }, ["--factors", "1,4"]],
-  [{ kind: "dense", gain: 1 }, []],
-  [{ kind: "orthogonal", reflections: 3, gain: 1 }, ["--reflections", "3"]],
-  [
-    {
-      kind: "mixture",
-      experts: [
-        { kind: "householder", rank: 1, gain: 1 },
-        { kind: "orthogonal", gain: 1 },
-      ],
-    },
-    ["--experts", "householder,orthogonal", "--rank", "1"],
-  ],
-])("a mixer trains, and config.json says all of it: %j", async (mixer, flags) => {
-  const name = `mixer-${mixer.kind}-${flags.length}`;
-  expect(await modelOf(name, "--mixer", mixer.kind, ...flags)).toMatchObject({ mixer });
-});
-
-test.each([
-  ["sequential", { kind: "through-time" }, []],
-  ["auto", { kind: "through-time-implicit" }, []],
-  ["picard", { kind: "truncated", steps: 1 }, []],
-  ["sequential", { kind: "truncated", steps: 3 }, ["--adjoint-steps", "3"]],
-  ["anderson", { kind: "neumann", steps: 4 }, ["--adjoint-steps", "4"]],
-  ["sequential", { kind: "implicit" }, []],
-  ["picard", { kind: "unrolled", steps: 5 }, ["--adjoint-steps", "5"]],
-])("with solver %s an adjoint trains, and config.json says all of it: %j", async (solver, adjoint, flags) => {
-  const name = `adjoint-${solver}-${adjoint.kind}`;
-  expect(await modelOf(name, "--solver", solver, "--adjoint", adjoint.kind, ...flags)).toMatchObject({ adjoint });
-});
-
-test("a run by unrolled sweeps is evaluated as it was trained, and by its solver", async () => {
-  const run = join(folder, "unrolled");
-  const flags = ["--adjoint", "unrolled", "--adjoint-steps", "4", "--steps", "1"];
-  expect((await banach(["train", ...tiny, ...flags, "--out", run])).code).toBe(0);
-  const { stdout } = await banach(["eval", run, "--lengths", "3", "--batch", "4", "--json"]);
-  expect(jsonLines(stdout)).toMatchObject([{ variant: "4 sweeps", iterations: 4 }, { variant: "tol 0.003" }]);
 });
 
 test.each([

@@ -159,6 +159,7 @@ test.each([
   [JSON.stringify(withMixer({ kind: "dense", gain: 3 })), "model.mixer.gain"],
   [JSON.stringify(withMixer({ kind: "mixture", experts: [] })), "model.mixer.experts"],
   [JSON.stringify(withMixer({ kind: "mixture", experts: [{ kind: "mixture" }] })), "model.mixer.experts.0.kind"],
+  [JSON.stringify({ ...config, depth: { shape: 4, scale: 0 } }), "depth.scale"],
   [JSON.stringify(withAdjoint({ kind: "exact" })), "model.adjoint.kind"],
   [JSON.stringify(withAdjoint({ kind: "unrolled" })), "model.adjoint.steps"],
   [JSON.stringify(withAdjoint({ kind: "implicit", steps: 1 })), 'Unrecognized key: "steps"'],

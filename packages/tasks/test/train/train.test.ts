@@ -1,6 +1,8 @@
 import { array, type HostTensor, mul, optim, treeLeaves } from "@banach/autograd";
+import { randomDepth } from "@banach/fprnn";
 import { backendNames, findBackend } from "../../src/cli/backends.ts";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { buildModel } from "../../src/models/build.ts";
 import { parseGroup } from "../../src/groups/index.ts";
 import { wordProblem } from "../../src/tasks/index.ts";
 import { fixed, type SequenceModel, type StepEvent, train, type TrainOptions, uniform } from "../../src/train/index.ts";
@@ -126,6 +128,53 @@ test("abort ends after the step at hand, the time limit too", async () => {
   expect(aborted.result.state.counters.step).toBe(2);
   const timed = await run({ steps: 100, timeLimit: 1e-9 });
   expect(timed.result.reason).toBe("time");
+});
+
+describe("random depth", () => {
+  /** Tolerance 0: solvers make all the iterations that they may make. */
+  const model = buildModel(
+    {
+      kind: "fp-rnn",
+      dModel: 4,
+      expand: 1,
+      layers: 1,
+      mixer: { kind: "householder", rank: 1, gain: 1 },
+      solver: { kind: "sequential", tol: 0, maxSteps: 6 },
+      adjoint: { kind: "through-time" },
+    },
+    task.vocabulary,
+  );
+  const deep = { model, depth: randomDepth(), lengths: fixed(3), steps: 10 };
+
+  test("limits each batch by a number of its own, in one program", async () => {
+    await using device = await findBackend("reference")();
+    const { events } = await run({ ...deep, device });
+    const drawn = events.map(({ depth }) => depth!);
+    expect(new Set(drawn).size).toBeGreaterThan(2);
+    expect(events.map(({ maxIterations }) => maxIterations)).toEqual(drawn.map((depth) => Math.min(depth, 6)));
+    expect(device.compiledPrograms).toBe(1);
+  });
+
+  test("is drawn by the seed and the step, wherever a run is taken up again", async () => {
+    const [whole, half] = [await run(deep), await run({ ...deep, steps: 4 })];
+    const rest = await run({ ...deep, state: half.result.state });
+    const depths = ({ events }: typeof whole): unknown => events.map(({ depth }) => depth);
+    expect(depths(rest)).toEqual(whole.events.slice(4).map(({ depth }) => depth));
+    expect(numbers(rest.result.state.params)).toEqual(numbers(whole.result.state.params));
+    expect(depths(await run({ ...deep, seed: 4 }))).not.toEqual(depths(whole));
+  });
+
+  test("leaves data as it is, and is not there unless asked for", async () => {
+    const { events } = await run({ ...deep, depth: null });
+    expect(events.map(({ depth, maxIterations }) => [depth, maxIterations])).toEqual(events.map(() => [null, 6]));
+    // The first batch is the same, and so is its loss where as many iterations are made.
+    const first = await run({ ...deep, steps: 1, depth: { draw: () => 6 } });
+    expect(first.events[0]!.loss).toBe(events[0]!.loss);
+  });
+
+  test("needs a solver", async () => {
+    await expect(run({ depth: randomDepth() })).rejects.toThrow("the model has no solver whose depth could be random");
+  });
 });
 
 test("options outside their domains are refused", async () => {
