@@ -175,10 +175,10 @@ export function fpMambaProblem(map: FpMambaMap): FpMambaProblem {
   return { problem, selector: parts, lastState };
 }
 
-function partsOf({ dependence, dState, steps }: FpMambaMap): readonly PartLayout<FpMambaPart>[] {
-  const { lambda, b, c, argument } = dependence;
+function partsOf({ dependence, dState, steps }: FpMambaMap): PartLayout<Exclude<FpMambaPart, "mixer">> {
+  const { lambda, b, c } = dependence;
   return [
-    { name: "mixer", size: "rest", hidden: argument !== "input" },
+    "mixer",
     ...(lambda ? [{ name: "dt", size: steps, hidden: true } as const] : []),
     ...(b === c
       ? [{ name: "bc", size: 2 * dState, hidden: b } as const]

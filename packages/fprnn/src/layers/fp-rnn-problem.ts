@@ -101,9 +101,9 @@ export function fpRnnProblem(mixer: Mixer, dependence: Dependence, channels: num
   return { problem, selector: parts };
 }
 
-function partsOf({ lambda, b, argument }: Dependence, channels: number): readonly PartLayout<FpRnnPart>[] {
+function partsOf({ lambda, b }: Dependence, channels: number): PartLayout<Exclude<FpRnnPart, "mixer">> {
   return [
-    { name: "mixer", size: "rest", hidden: argument !== "input" },
+    "mixer",
     ...(lambda ? [{ name: "lambda", size: channels, hidden: true } as const] : []),
     ...(b ? [{ name: "b", size: channels, hidden: true } as const] : []),
   ];

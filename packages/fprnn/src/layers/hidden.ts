@@ -57,13 +57,15 @@ export interface SelectionPart {
   readonly hidden: Tracer | null;
 }
 
-export interface PartLayout<Name extends string> {
+/** A part of so many numbers per position, and whether it depends on y_{t-1}. */
+export interface SizedPart<Name extends string> {
   readonly name: Name;
-  /** Numbers per position, or "rest" of one part that takes what the others leave. */
-  readonly size: number | "rest";
-  /** Whether it depends on y_{t-1}. */
+  readonly size: number;
   readonly hidden: boolean;
 }
+
+/** The first of them is a mixer's projections: how many there are, and whether y_{t-1} changes them, is the mixer's business. */
+export type PartLayout<Name extends string> = readonly ["mixer", ...SizedPart<Name>[]];
 
 /** Parts side by side, those last that depend on y_{t-1}. */
 export interface JoinedParts {
@@ -81,25 +83,32 @@ export interface Selector<Name extends string> {
 }
 
 /** Joins parts, and takes them apart again, in the order of the layout but for those that do not depend on y_{t-1}. */
-export function selector<Name extends string>(layout: readonly PartLayout<Name>[]): Selector<Name> {
-  const fixed = layout.filter(({ hidden }) => !hidden);
-  const changing = layout.filter(({ hidden }) => hidden);
-  const sum = (parts: typeof layout, rest: number): number =>
-    parts.reduce((total, { size }) => total + (size === "rest" ? rest : size), 0);
+export function selector<Name extends string>([mixer, ...sized]: PartLayout<Name>): Selector<Name | "mixer"> {
+  type Part = SizedPart<Name | "mixer">;
+  const ordered = (own: Part): Record<"fixed" | "changing", readonly Part[]> => ({
+    fixed: [own, ...sized].filter(({ hidden }) => !hidden),
+    changing: [own, ...sized].filter(({ hidden }) => hidden),
+  });
+  const sizedAll = total(sized);
+  const sizedChanging = total(sized.filter(({ hidden }) => hidden));
   return {
     join(part) {
+      const { input, hidden: matrix } = part(mixer);
+      const { fixed, changing } = ordered({ name: mixer, size: input.dim(-1), hidden: matrix !== null });
       const inputs = [...fixed, ...changing].map(({ name }) => part(name).input);
       const hidden = changing.flatMap(({ name }) => part(name).hidden ?? []);
       return { projection: together(inputs, -1), hidden: hidden.length === 0 ? null : together(hidden, 0) };
     },
     at({ projection, hidden }, previous) {
-      const rest = projection.dim(-1) - sum(layout, 0);
-      const own = sum(fixed, rest);
+      const size = projection.dim(-1) - sizedAll;
+      const rows = hidden === null ? 0 : hidden.dim(0);
+      const { fixed, changing } = ordered({ name: mixer, size, hidden: rows > sizedChanging });
+      const own = total(fixed);
       const change = hidden === null ? null : times(previous, hidden);
       const last = own === 0 ? projection : projection.sliceAxis(-1, own, projection.dim(-1));
       const parts = new Map([
-        ...apart(fixed, projection, rest),
-        ...(change === null ? [] : apart(changing, last.add(change), rest)),
+        ...apart(fixed, projection),
+        ...(change === null ? [] : apart(changing, last.add(change))),
       ]);
       return (name) => {
         const part = parts.get(name);
@@ -110,6 +119,8 @@ export function selector<Name extends string>(layout: readonly PartLayout<Name>[
   };
 }
 
+const total = (parts: readonly SizedPart<string>[]): number => parts.reduce((sum, { size }) => sum + size, 0);
+
 const together = (parts: readonly Tracer[], axis: number): Tracer => {
   const [only] = parts;
   return parts.length === 1 && only !== undefined ? only : concatenate(parts, axis);
@@ -117,13 +128,12 @@ const together = (parts: readonly Tracer[], axis: number): Tracer => {
 
 /** The first columns of x, as the parts that they are of. */
 function apart<Name extends string>(
-  parts: readonly PartLayout<Name>[],
+  parts: readonly SizedPart<Name>[],
   x: Tracer,
-  rest: number,
 ): readonly (readonly [Name, Tracer])[] {
   let from = 0;
   return parts.map(({ name, size }) => {
-    const to = from + (size === "rest" ? rest : size);
+    const to = from + size;
     const part = from === 0 && to === x.dim(-1) ? x : x.sliceAxis(-1, from, to);
     from = to;
     return [name, part] as const;

@@ -10,6 +10,8 @@ import {
   householder,
   implicit,
   type Layer,
+  type Mixer,
+  orthogonal,
   picard,
   sequential,
   type SolverAndAdjoint,
@@ -28,6 +30,7 @@ type Options = SolverAndAdjoint & {
   readonly hidden?: HiddenDependence;
   readonly argument?: "concatenated" | "symmetric" | "input";
   readonly shortConv?: boolean;
+  readonly mixer?: Mixer;
 };
 
 const shared = { dModel: 4, mixer: householder({ rank: 2 }), dtype };
@@ -139,6 +142,18 @@ describe.each(NAMES)("hidden dependence of %s", (name) => {
     const params = contracting(a);
     expect(contracting(b)).toEqual(params);
     expect(distance((await solved(a, params)).y, (await solved(b, params)).y)).toBe(0);
+  });
+
+  it("is of the other parts alone with a mixer that depends on nothing", async () => {
+    for (const hidden of [defaults, { lambda: true, b: true, c: false }]) {
+      const params = contracting(LAYERS[name]({ hidden, mixer: orthogonal() }));
+      const choices = [{ solver: picard(exact) }, { solver: sequential(exact), adjoint: throughTime() }];
+      const [whole, front] = await Promise.all(
+        choices.map((choice) => solved(LAYERS[name]({ hidden, mixer: orthogonal(), ...choice }), params)),
+      );
+      expect([...whole!.stats.status.data]).toEqual([0, 0]);
+      expect(distance(whole!.y, front!.y)).toBeLessThan(1e-11);
+    }
   });
 
   it("may be absent with short convolutions", async () => {
