@@ -1,5 +1,7 @@
 /** Layers: one file and one line each. */
 export { fpMamba, type FpMambaLayer, type FpMambaOptions } from "./fp-mamba.ts";
+export { fpMamba2, type FpMamba2Gating, type FpMamba2Layer, type FpMamba2Options } from "./fp-mamba-2.ts";
+export type { FpMamba2Params } from "./fp-mamba-2-params.ts";
 export type { FpMambaParts } from "./fp-mamba-layer.ts";
 export type { FpMambaParams, FpMambaState } from "./fp-mamba-params.ts";
 export type { FpMambaInputs, FpMambaTheta, FpMambaWeights } from "./fp-mamba-problem.ts";

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import {
   chunked,
   fpMamba,
+  fpMamba2,
   fpRnn,
   gmres,
   type HiddenDependence,
@@ -37,6 +38,8 @@ const shared = { dModel: 4, mixer: householder({ rank: 2 }), dtype };
 const LAYERS = {
   fpRnn: (options: Options) => fpRnn({ ...shared, expand: 1, ...options }) as unknown as AnyLayer,
   fpMamba: (options: Options) => fpMamba({ ...shared, dState: 3, ...options }) as unknown as AnyLayer,
+  fpMamba2: (options: Options) =>
+    fpMamba2({ ...shared, dState: 3, headDim: 4, chunk: 3, ...options }) as unknown as AnyLayer,
 };
 
 type LayerName = keyof typeof LAYERS;

@@ -1,4 +1,4 @@
-/** Both layers with every mixer: the same numbers on the reference and on WASM, and solved where the map contracts. */
+/** The layers with every mixer: the same numbers on the reference and on WASM, and solved where the map contracts. */
 import { type Device, type HostTensor, key, random, type Tracer, treeLeaves, valueAndGrad } from "@banach/autograd";
 import { reference } from "@banach/autograd/reference";
 import { wasm } from "@banach/backend-wasm";
@@ -7,6 +7,7 @@ import {
   dense,
   dplr,
   fpMamba,
+  fpMamba2,
   fpRnn,
   householder,
   kronecker,
@@ -55,6 +56,8 @@ const LAYERS = {
   "fp-rnn": (mixer: Mixer, choice: SolverAndAdjoint): Layer => fpRnn({ dModel: 4, mixer, ...choice }),
   "fp-mamba": (mixer: Mixer, choice: SolverAndAdjoint): Layer =>
     fpMamba({ dModel: 4, dState: 3, mixer, argument: "symmetric", ...choice }),
+  "fp-mamba-2": (mixer: Mixer, choice: SolverAndAdjoint): Layer =>
+    fpMamba2({ dModel: 4, dState: 3, headDim: 4, chunk: 3, mixer, ...choice }),
 };
 
 /** Rows that are made unit vectors divide by what may be small, and gradients by it again. */
@@ -73,7 +76,7 @@ async function gradientsOn(device: Device, layer: Layer): Promise<readonly { pat
 }
 
 const cases = Object.keys(MIXERS).flatMap((mixer) =>
-  (["fp-rnn", "fp-mamba"] as const).flatMap((layer) =>
+  (["fp-rnn", "fp-mamba", "fp-mamba-2"] as const).flatMap((layer) =>
     (["through time", "truncated"] as const).map((choice) => [layer, mixer, choice] as const),
   ),
 );

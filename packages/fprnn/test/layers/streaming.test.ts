@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest";
 import {
   chunked,
   fpMamba,
+  fpMamba2,
   fpRnn,
   householder,
   implicit,
@@ -45,6 +46,14 @@ const LAYERS = {
     fpMamba({ dModel: D_MODEL, dState: 3, mixer: householder(), ...options, ...choice }),
   "fpMamba with the gate inside": ({ choice, ...options }: Options) =>
     fpMamba({ dModel: D_MODEL, dState: 2, gluInLoop: true, mixer: householder(), ...options, ...choice }),
+  fpMamba2: ({ choice, ...options }: Options) =>
+    fpMamba2({ dModel: D_MODEL, dState: 3, headDim: 4, chunk: 2, mixer: householder(), ...options, ...choice }),
+  "fpMamba2 with all that depends on y, gated as the authors do": ({ choice, ...options }: Options) =>
+    fpMamba2({
+      ...{ dModel: D_MODEL, dState: 2, headDim: 1, hidden: { lambda: true }, gating: "authors", mixer: householder() },
+      ...options,
+      ...choice,
+    }),
   mamba: ({ choice: _, ...options }: Options) => mamba({ dModel: D_MODEL, dState: 3, ...options }),
 } as const;
 
@@ -64,10 +73,11 @@ const CHOICES: Readonly<Record<string, SolverAndAdjoint>> = {
   "chunked and throughTime": { solver: chunked({ ...exact, chunk: 2 }), adjoint: throughTime() },
 };
 
-/** Parameters of a map that contracts, mostly: in FP-Mamba the gain of the norm inside the loop scales the whole map. */
+/** Parameters of a map that contracts, mostly: in the FP-Mambas the gain of the norm inside the loop scales the whole map. */
 function contracting(layer: AnyLayer, seed: number): Tree<HostTensor> {
-  const params = layer.init(key(seed)) as unknown as Tree<HostTensor> & { out_norm?: { weight: HostTensor } };
-  params.out_norm?.weight.data.fill(0.1);
+  type Norms = Partial<Record<"out_norm" | "norm", { weight: HostTensor }>>;
+  const params = layer.init(key(seed)) as unknown as Tree<HostTensor> & Norms;
+  (params.out_norm ?? params.norm)?.weight.data.fill(0.1);
   return params;
 }
 
