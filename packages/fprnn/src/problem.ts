@@ -27,6 +27,11 @@ export interface Causal<Theta, Input, State, Context> {
    */
   advance(state: State, solution: Tracer, context: Context): { readonly y: Tracer; readonly state: State };
   /**
+   * The y_t [batch, channel] with y_t = local(y_t, context) where there is a formula for it, as `sequential({ local: "direct" })`
+   * needs; null where there is none. Not finite where the equation is singular.
+   */
+  readonly direct?: (context: Context) => Tracer | null;
+  /**
    * An upper bound, up to rounding, on the slope of `local` in the Euclidean norm, for every y: [batch], or a shape that
    * broadcasts to it; null where none is known. It is what `certify` needs.
    */

@@ -1,6 +1,7 @@
 /** The fixed-point problem of the FP-RNN layer, as a map on whole sequences and as a walk through time. */
 import { concatenate, linearRecurrence, nn, type Tracer } from "@banach/autograd";
 import type { BoundMixer, Mixer } from "../mixers/mixer.ts";
+import { solveWoodbury } from "../mixers/woodbury.ts";
 import { type CausalProblem, causalProblem } from "../problem.ts";
 import { timeFirst } from "./common.ts";
 import { type Dependence, type PartLayout, type Selector, selector } from "./hidden.ts";
@@ -85,6 +86,13 @@ export function fpRnnProblem(mixer: Mixer, dependence: Dependence, channels: num
       advance: (_state, solution, context) => {
         const y = local(solution, context);
         return { y, state: y };
+      },
+      // (diag(lambda) + diag(1 - lambda) Q) y = lambda y_{t-1} + (1 - lambda) Q b x.
+      direct: ({ q, drive, inherited, intake }) => {
+        const factors = mixer.lowRank(q);
+        if (factors === null) return null;
+        const rhs = inherited.add(intake.mul(mixer.apply(q, drive)));
+        return solveWoodbury(factors, { d: intakeOf(intake), e: intake, rhs });
       },
       // J = diag(1 - lambda) (I - Q).
       bound: ({ q, intake }) => mixer.bound(q)?.mul(intake.max({ axes: -1 })) ?? null,

@@ -1,9 +1,18 @@
 /** The sequential solver: Gauss-Seidel in time. At each step only a fixed point in R^channel is solved; cost grows as T. */
-import { full, scan, stopGradient, type Tracer } from "@banach/autograd";
+import { ArgumentError, full, scan, stopGradient, type Tracer } from "@banach/autograd";
+import { requireOneOf } from "../options.ts";
 import type { Causal, CausalProblem } from "../problem.ts";
 import { detachStats, relativeResidual, statusOf } from "../stats.ts";
 import { iterateTo } from "./loop.ts";
-import { type CausalSolver, type Limits, requireTolerances, type Solved, type SolverOptions } from "./solver.ts";
+import {
+  type CausalSolver,
+  LOCAL_METHODS,
+  type LocalMethod,
+  type Limits,
+  requireTolerances,
+  type Solved,
+  type SolverOptions,
+} from "./solver.ts";
 import { record, requireTrace, startTrace, type TraceCarry, type TraceOption } from "./trace.ts";
 
 /** How a sweep over time is differentiated. */
@@ -30,26 +39,37 @@ export interface LocalSolve {
 /** A solver, or what of it a sweep needs. */
 export interface SweepTolerances extends Limits {
   readonly trace?: TraceOption;
+  readonly local?: LocalMethod;
+}
+
+export interface SequentialOptions extends SolverOptions {
+  readonly local?: LocalMethod;
 }
 
 /**
  * Solves front to back. Because the map at time t depends on earlier times only through y_{t-1} and the state, its
  * parameters are computed once per step, and then y_t alone is iterated from y0_t until, per row,
  * max|y - F(y)| / (max|F(y)| + 1e-8) < tol. Finds Picard's fixed point where the map contracts, at a cost that does not
- * depend on how long Picard would take to carry information through time. Defaults: tol 0.03, maxSteps 40 (per step).
+ * depend on how long Picard would take to carry information through time. Defaults: tol 0.03, maxSteps 40 (per step). Throws
+ * ArgumentError for options outside their domains, and when it solves with local "direct" a problem without a formula.
  */
-export function sequential(options: SolverOptions = {}): CausalSolver {
+export function sequential(options: SequentialOptions = {}): CausalSolver {
   const tolerances = requireTolerances("sequential", options, { tol: 0.03, maxSteps: 40 });
-  const { trace = false } = options;
+  const { trace = false, local = "iterative" } = options;
   requireTrace("sequential", trace);
+  requireOneOf("sequential: local", local, LOCAL_METHODS);
+  if (local === "direct" && trace !== false) {
+    throw new ArgumentError('sequential: local "direct" makes no iterations that could be traced; leave trace out');
+  }
   return {
     kind: "causal",
-    name: "sequential",
+    name: local === "iterative" ? "sequential" : `sequential(${local})`,
     ...tolerances,
     trace,
+    local,
     with: (changed) => sequential({ ...options, ...tolerances, ...changed }),
     solve: (problem, y0, theta) => {
-      const { y, stats } = sweepTime(problem, y0, theta, { ...tolerances, trace }, { carry: true });
+      const { y, stats } = sweepTime(problem, y0, theta, { ...tolerances, trace, local }, { carry: true });
       return { y: stopGradient(y), stats };
     },
   };
@@ -86,7 +106,10 @@ function sweepCausal<Theta, Input, State, Context>(
       const seen = carries ? carry.previous : stopGradient(carry.previous);
       const context = causal.at(input, before, seen, theta);
       const detached = stopGradient(context) as Context;
-      const { solution, iterations, trace } = solveLocally(causal, detached, xs.start, tolerances);
+      const { solution, iterations, trace } =
+        tolerances.local === "direct"
+          ? solveDirectly(causal, detached)
+          : solveLocally(causal, detached, xs.start, tolerances);
       const local: typeof causal.local = (from, at) => causal.local(from, at);
       const solved = through === undefined ? solution : through.at(local, solution, context, xs.probe);
       const { y, state: after } = causal.advance(before, solved, context);
@@ -134,6 +157,20 @@ function ownResidual<Theta, Input, State, Context>(
 ): Tracer {
   const here = stopGradient(y);
   return stopGradient(relativeResidual(here, causal.local(here, detached)));
+}
+
+/** The formula of one step, where the problem has one. */
+function solveDirectly<Theta, Input, State, Context>(
+  causal: Causal<Theta, Input, State, Context>,
+  detached: Context,
+): LocalSolution {
+  const solution = causal.direct?.(detached) ?? null;
+  if (solution === null) {
+    throw new ArgumentError(
+      'sequential: local "direct" needs a formula for the local equation, as FP-RNN has with householder or dplr; use local "iterative"',
+    );
+  }
+  return { solution: stopGradient(solution), iterations: full([solution.dim(0)], 0, "int32"), trace: null };
 }
 
 /** Iterates the map of one step, each row until it meets the tolerance; a row that turns NaN stops at once. */

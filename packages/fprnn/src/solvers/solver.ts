@@ -48,9 +48,21 @@ export interface ParallelSolver extends SolverBase<ParallelSolver> {
   readonly solve: <Theta>(problem: Problem<Theta>, y0: Tracer, theta: Theta) => Solved;
 }
 
+export const LOCAL_METHODS = ["iterative", "direct"] as const;
+
+/**
+ * How the equation of one step is solved. "iterative", the default, applies its map, which finds what Picard finds and tells
+ * where it finds nothing. "direct" uses the formula of the problem: of FP-RNN with a mixer of low rank, by Woodbury. That is
+ * exact, and gives a fixed point also where the map expands and no iteration would find it; `stats` do not tell such a one
+ * from another, so watch `certify` or `localContraction`.
+ */
+export type LocalMethod = (typeof LOCAL_METHODS)[number];
+
 /** Needs a causal problem: steps through time, one or several steps at once. */
 export interface CausalSolver extends SolverBase<CausalSolver> {
   readonly kind: "causal";
+  /** How a sweep through time solves each step; default "iterative". */
+  readonly local?: LocalMethod;
   readonly solve: <Theta>(problem: CausalProblem<Theta>, y0: Tracer, theta: Theta) => Solved;
   /**
    * Where a causal adjoint starts its sweep through time, [batch, time, channel]: the solution, for a solver that does not
