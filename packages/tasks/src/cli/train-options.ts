@@ -25,6 +25,8 @@ export interface TrainFlags extends BackendFlags, MixerFlags, AdjointFlags {
   readonly minLength?: number;
   readonly lengthSchedule: LengthsConfig["kind"];
   readonly batch: number;
+  readonly carryAbove?: number;
+  readonly carryTokens?: number;
   readonly steps: number;
   readonly lr: number;
   readonly lrSchedule: "constant" | "cosine";
@@ -69,6 +71,9 @@ const FIXED_POINT_OPTIONS: readonly string[] = [
   ...ADJOINT_OPTIONS,
 ];
 
+/** Positions that sequences which go on may have: eight times the default length. */
+const CARRY_TOKENS = 128;
+
 /** Batches that have to reach a target, unless options or an earlier target say otherwise. */
 const TARGET_BATCHES = 3;
 
@@ -107,6 +112,16 @@ export function addTrainOptions(command: Command): Command {
     )
     .addOption(choice("--length-schedule <name>", "lengths of batches", ["uniform", "fixed", "curriculum"], "uniform"))
     .option("--batch <n>", "sequences per step", positiveInteger, 64)
+    .option(
+      "--carry-above <accuracy>",
+      "go on with the sequences of the last batch while the running accuracy at full length is above (default: never)",
+      share,
+    )
+    .option(
+      "--carry-tokens <n>",
+      `positions after which sequences that go on begin anew (default: ${CARRY_TOKENS})`,
+      positiveInteger,
+    )
     .option("--steps <n>", "steps, at most", positiveInteger, 900)
     .option("--lr <rate>", "learning rate of AdamW", positive, 3e-3)
     .addOption(choice("--lr-schedule <name>", "learning rate over the steps", ["constant", "cosine"], "constant"))
@@ -167,12 +182,19 @@ export function planOf(flags: TrainFlags, command: Command): RunPlan {
       clip: flags.clip === 0 ? null : flags.clip,
     },
     batch: flags.batch,
+    carry: carryOf(flags),
     depth: depthOf(flags),
     steps: flags.steps,
     seed: flags.seed,
     target: targetOf(flags),
     timeLimit: flags.timeLimit ?? null,
   };
+}
+
+function carryOf({ carryAbove: above, carryTokens: tokens }: TrainFlags): RunPlan["carry"] {
+  if (above !== undefined) return { above, tokens: tokens ?? CARRY_TOKENS };
+  if (tokens === undefined) return null;
+  throw new UsageError(`--carry-tokens ${tokens} means nothing without --carry-above; give that too`);
 }
 
 /** The target accuracy with its number of batches; what the options leave open is as before. Throws UsageError. */
