@@ -17,6 +17,7 @@ import {
 } from "@banach/autograd";
 import { fpRnn, householder, selectiveScan, sequential, throughTime } from "@banach/fprnn";
 import { a5Task } from "./a5.ts";
+import { fpMambaTask } from "./fp-mamba.ts";
 import type { Framework, Task } from "./framework.ts";
 import { type Input, inputsOf, type Work, type WorkOf } from "./work.ts";
 
@@ -31,6 +32,7 @@ export function banach(device: Device, name: string): Framework {
     version: "",
     prepare: async (work) => {
       if (work.kind === "a5") return a5Task(device, work);
+      if (work.kind === "fp-mamba") return fpMambaTask(device, work);
       if (work.kind === "fp-rnn") return fpRnnTask(device, work);
       const inputs = inputsOf(work).map((input) => device.put(host(input)));
       const f = jit(programOf(work), { device, label: work.kind });
@@ -55,7 +57,7 @@ function dispose(results: DeviceArray | readonly DeviceArray[]): void {
   else for (const result of results) result.dispose();
 }
 
-function programOf(work: Exclude<Work, WorkOf<"fp-rnn" | "a5">>): Program {
+function programOf(work: Exclude<Work, WorkOf<"fp-rnn" | "a5" | "fp-mamba">>): Program {
   switch (work.kind) {
     case "gemm": {
       const contracting = [[work.transposed === "left" ? 0 : 1], [work.transposed === "right" ? 1 : 0]] as const;

@@ -28,7 +28,15 @@ export function ourDevices(): OurDevices {
       const opening = opened.get(setting) ?? allowed(() => wasm(options[setting]));
       opened.set(setting, opening);
       const framework = banach(await opening, setting);
-      return { ...framework, prepare: (work) => allowed(() => framework.prepare(work)) };
+      if (!relaxed) return framework;
+      const prepare: Framework["prepare"] = (work) =>
+        allowed(async () => {
+          const task = await framework.prepare(work);
+          // Programs are compiled when they first run.
+          await task?.run();
+          return task;
+        });
+      return { ...framework, prepare };
     },
     [Symbol.asyncDispose]: async () => {
       for (const opening of opened.values()) await (await opening)[Symbol.asyncDispose]();

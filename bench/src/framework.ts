@@ -1,4 +1,5 @@
 /** What a framework has to offer to be measured. */
+import type { Sample } from "./measure.ts";
 import type { Work } from "./work.ts";
 
 /** Work that is ready to run: compiled where there is a compiler, its inputs in place. */
@@ -7,7 +8,18 @@ export interface Task {
   run(): unknown;
   /** The first result of the work, to see that everybody computes the same; absent for ceilings. */
   result?(): Promise<ArrayLike<number>>;
+  /** How the solver did in such a run, where the work has one. */
+  iterations?(): Promise<SolverReport>;
+  /** Milliseconds a run, of so many: for work in another process, whose processor time is not in this one's. */
+  time?(runs: number): Promise<Sample>;
   dispose?(): void;
+}
+
+export interface SolverReport {
+  /** Iterations of a sequence, the mean over the batch. */
+  readonly mean: number;
+  /** Sequences that did not meet the tolerance. */
+  readonly unsolved: number;
 }
 
 export interface Framework {

@@ -1,4 +1,4 @@
-/** The command: npm run bench -- --suite wasm [--json] [--only gemm,mlp] [--samples 21] [--clock cpu] [--tiny]. */
+/** The command: npm run bench -- --suite wasm|fprnn [--json] [--only gemm,mlp] [--samples 21] [--clock cpu] [--tiny]. */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import manifest from "../package.json" with { type: "json" };
@@ -6,15 +6,17 @@ import { ceilings } from "./ceilings.ts";
 import { ourDevices } from "./devices.ts";
 import type { Framework } from "./framework.ts";
 import type { Clock, MeasureOptions } from "./measure.ts";
+import { findPyTorch } from "./pytorch.ts";
 import { offersRelaxedSimd } from "./relaxed.ts";
 import { machine, type Report, type Row, table } from "./report.ts";
 import { measureEntry, type MeasuredRow } from "./suite.ts";
+import { fprnnSuite } from "./suite-fprnn.ts";
 import { wasmSuite } from "./suite-wasm.ts";
 
 export { probeCompile } from "./compile.ts";
 
 const usage = `Usage: npm run bench -- --suite wasm [options]
-  --suite wasm     the suite (default: wasm)
+  --suite name     wasm (default): the backend next to other frameworks; fprnn: solvers, tokens, and PyTorch
   --only a,b       groups of rows alone; --list names them
   --json           one JSON object in the place of the table
   --samples N      samples of each contestant at most (default: 21)
@@ -61,8 +63,13 @@ async function run(): Promise<void> {
     console.log(usage);
     return;
   }
-  if (name !== "wasm") throw new UsageError(`there is no suite ${name}; there is wasm`);
-  const suite = wasmSuite({ tiny, relaxed: await offersRelaxedSimd() });
+  if (name !== "wasm" && name !== "fprnn") {
+    throw new UsageError(`there is no suite ${name}; there are wasm and fprnn`);
+  }
+  const relaxed = await offersRelaxedSimd();
+  const asksPyTorch = name === "fprnn" && !given.list && !given["no-peers"];
+  await using pytorch = asksPyTorch ? await findPyTorch() : null;
+  const suite = name === "wasm" ? wasmSuite({ tiny, relaxed }) : fprnnSuite({ tiny, relaxed, pytorch });
   if (given.list) {
     console.log(Object.keys(suite).join("\n"));
     return;
@@ -80,7 +87,7 @@ async function run(): Promise<void> {
 
   const before = loadavg();
   await using ours = ourDevices();
-  const peers = given["no-peers"] ? [] : await startPeers();
+  const peers = given["no-peers"] || name !== "wasm" ? [] : await startPeers();
   const contestants = { ours, peers, ceilings: await ceilings() };
   const measuring: MeasureOptions = {
     clock,
@@ -97,7 +104,8 @@ async function run(): Promise<void> {
   }
   if (process.stderr.isTTY) process.stderr.write("\r\u001B[K");
 
-  const versions = Object.fromEntries(peers.map((peer) => [peer.name, peer.version]));
+  const measured = pytorch ? [...peers, pytorch] : peers;
+  const versions = Object.fromEntries(measured.map((peer) => [peer.name, peer.version]));
   const report: Report = {
     machine: machine(before, clock, versions),
     suite: name,

@@ -4,7 +4,7 @@ import type { Clock } from "./measure.ts";
 
 export interface Row {
   readonly work: string;
-  readonly unit: "GFLOP/s" | "ms" | "us" | "iterations";
+  readonly unit: "GFLOP/s" | "ms" | "us" | "iterations" | "sequences" | "relative";
   /** Medians, in the unit. */
   readonly ours: number;
   readonly peers: Readonly<Record<string, number>>;
@@ -54,7 +54,15 @@ export function machine(before: readonly number[], clock: Clock, versions: Reado
 }
 
 const digits = (value: number): string =>
-  value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value >= 1 ? value.toFixed(2) : value.toFixed(3);
+  value > 0 && value < 1e-3
+    ? value.toExponential(1)
+    : value >= 100
+      ? value.toFixed(0)
+      : value >= 10
+        ? value.toFixed(1)
+        : value >= 1
+          ? value.toFixed(2)
+          : value.toFixed(3);
 
 /** One line per row: work, unit, ours, each peer, the ratio with what it means, the ceiling and the share of it. */
 export function table(rows: readonly (Row & { readonly verdict: string })[]): string {

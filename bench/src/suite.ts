@@ -20,13 +20,15 @@ export interface Race {
   readonly work: Work;
   /** Where ours runs; default on one thread with base SIMD. With several threads the clock is the one on the wall. */
   readonly on?: Setting;
-  /** Where else ours runs, to race against that in the place of other frameworks; nothing if empty. */
-  readonly against?: readonly Setting[];
+  /** To race against in the place of the suite's peers: others, or where else ours runs; nothing if empty. */
+  readonly against?: readonly (Setting | Framework)[];
   /** The time reported is of one of so many steps. */
   readonly steps?: number;
   readonly ceiling?: Ceiling;
-  /** Figures in the result of ours, each reported as a row of its own. */
-  readonly readings?: readonly Reading[];
+  /** Whether a row of its own tells how many iterations the solver takes, and, where it fails, one for how many sequences. */
+  readonly iterations?: boolean;
+  /** Samples at the least, for work so slow that the usual number would take minutes. */
+  readonly fewest?: number;
 }
 
 /** The slowest of some tasks is the least time the work can take; or its own CPU time is, divided among its threads. */
@@ -36,12 +38,6 @@ type Ceiling = { readonly name: string } & (
 
 /** A task, one of our own programs, or one of them so many times. */
 type Limit = Task | Work | { readonly work: Work; readonly times: number };
-
-export interface Reading {
-  readonly name: string;
-  readonly unit: Row["unit"];
-  readonly of: (result: ArrayLike<number>) => number;
-}
 
 /** Something that only we are measured at, by other means: samples in the unit. */
 export interface Own {
@@ -58,7 +54,7 @@ export interface MeasuredRow extends Row {
 
 const noRow = { peers: {}, ratio: null, ceiling: null, fraction: null, verdict: "" };
 
-/** The row of an entry, and those of its readings. */
+/** The row of an entry, and those on its solver. */
 export async function measureEntry(
   entry: Entry,
   contestants: Contestants,
@@ -74,7 +70,7 @@ async function race(
   { ours, peers, ceilings }: Contestants,
   options: MeasureOptions,
 ): Promise<readonly MeasuredRow[]> {
-  const { on = "1 thread", against, readings = [] } = entry;
+  const { on = "1 thread", against, fewest = options.fewest } = entry;
   // Processor time adds up over threads.
   const clock = on === "2 threads" ? "wall" : options.clock;
   const disposables: Task[] = [];
@@ -90,9 +86,11 @@ async function race(
       if (task === undefined) throw new Error(`we do not offer ${work.kind}, for ${entry.name}`);
       return task;
     };
+    const opened = async (peer: Setting | Framework): Promise<Framework> =>
+      typeof peer === "string" ? ours.on(peer) : peer;
     const mine = await prepareOurs(entry.work);
     const rivals: { name: string; task: Task }[] = [];
-    for (const peer of against === undefined ? peers : await Promise.all(against.map(ours.on))) {
+    for (const peer of against === undefined ? peers : await Promise.all(against.map(opened))) {
       const task = await prepare(peer, entry.work);
       if (task === undefined) continue;
       await requireSameResult(entry.name, peer.name, mine, task);
@@ -101,7 +99,7 @@ async function race(
     const limits: { task: Task; scale: number }[] = [];
     for (const limit of limitsOf(entry, ceilings)) limits.push(await taskOf(limit, prepareOurs));
     const contestants = [mine, ...[...rivals, ...limits].map(({ task }) => task)];
-    const samples = await interleave(contestants, { ...options, clock });
+    const samples = await interleave(contestants, { ...options, fewest, clock });
     const times = samples.map((of) => of.map((sample) => sample[clock]));
     const [own = [], ...others] = times;
     const rivalTimes = rivals.map(({ name }, i) => ({ name, times: others[i] ?? [] }));
@@ -112,7 +110,6 @@ async function race(
     const show = shower(entry);
     const limitTimes = limits.map(({ scale }, i) => scale * median(others[rivals.length + i] ?? []));
     const least = leastTime(entry, limitTimes, samples[0] ?? []);
-    const result = readings.length > 0 ? ((await mine.result?.()) ?? []) : [];
     return [
       {
         work: entry.name,
@@ -124,11 +121,30 @@ async function race(
         fraction: entry.ceiling === undefined ? null : least / median(own),
         verdict: best === undefined ? "" : verdict(own, best.times),
       },
-      ...readings.map(({ name, unit, of }) => ({ work: name, unit, ours: of(result), ...noRow })),
+      ...(entry.iterations === true ? await solverRows(entry.name, mine, rivals) : []),
     ];
   } finally {
     for (const task of disposables) task.dispose?.();
   }
+}
+
+async function solverRows(
+  name: string,
+  ours: Task,
+  rivals: readonly { readonly name: string; readonly task: Task }[],
+): Promise<readonly MeasuredRow[]> {
+  const report = await ours.iterations?.();
+  if (report === undefined) return [];
+  const peers: Record<string, number> = {};
+  for (const { name, task } of rivals) {
+    const theirs = await task.iterations?.();
+    if (theirs !== undefined) peers[name] = theirs.mean;
+  }
+  const rows: MeasuredRow[] = [{ work: `${name}, solver`, unit: "iterations", ours: report.mean, ...noRow, peers }];
+  if (report.unsolved > 0) {
+    rows.push({ work: `${name}, unsolved`, unit: "sequences", ours: report.unsolved, ...noRow });
+  }
+  return rows;
 }
 
 function limitsOf({ ceiling }: Race, ceilings: Ceilings): readonly Limit[] {
@@ -166,7 +182,9 @@ function shower({ unit, work, steps = 1 }: Race): (milliseconds: number) => numb
       return (ms) => flops / 1e6 / ms;
     }
     case "iterations":
-      throw new Error("a race has no unit of iterations");
+    case "sequences":
+    case "relative":
+      throw new Error(`a race is not measured in the unit ${unit}`);
   }
 }
 

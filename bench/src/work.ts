@@ -25,6 +25,20 @@ interface A5 {
   readonly before: { readonly batch: number; readonly steps: number };
 }
 
+/** How the model of the A5 step is used, for how many words of how many tokens, the beginning of the word included. */
+interface FpMamba {
+  /** Logits of whole words; a train step; or words token by token, each with its state from the one before. */
+  readonly use: "forward" | "train" | "stream";
+  readonly solver: SolverName;
+  readonly batch: number;
+  readonly time: number;
+  /** The A5 step that the parameters are those of. */
+  readonly parameters: Omit<A5, "batch">;
+}
+
+/** "authors" is Picard's iteration as the authors of the model train, differentiated by one step. */
+export type SolverName = "picard" | "anderson" | "newton" | "chunked" | "sequential" | "auto" | "authors";
+
 export type Work =
   /** A [size,size] times B [size,size], or A^T B ("left"), or A B^T ("right"). */
   | { readonly kind: "gemm"; readonly size: number; readonly transposed: "none" | "left" | "right" }
@@ -49,6 +63,8 @@ export type Work =
   | { readonly kind: "fp-rnn"; readonly batch: number; readonly time: number; readonly dModel: number }
   /** The train step of `banach start`, for words of one length. */
   | ({ readonly kind: "a5" } & A5)
+  /** The same model by another solver, for other lengths, or put to another use. */
+  | ({ readonly kind: "fp-mamba" } & FpMamba)
   /** 2 x + 1 on [8,8]: nothing but the call. */
   | { readonly kind: "tiny" }
   /** 0.9 x + 0.1 on [8,8], `steps` times, in a loop with a predicate. */
@@ -126,7 +142,8 @@ export function inputsOf(work: Work): readonly Input[] {
     case "fp-rnn":
       return [draw([work.batch, work.time, work.dModel])];
     case "a5":
-      // Words of the task, which only its own step reads.
+    case "fp-mamba":
+      // Words of the task, which only its own program reads.
       return [];
     case "tiny":
     case "while":

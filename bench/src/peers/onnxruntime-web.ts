@@ -38,6 +38,7 @@ function nodesOf(work: Work): readonly OnnxNode[] | undefined {
     case "mlp-gemms":
     case "fp-rnn":
     case "a5":
+    case "fp-mamba":
     case "while":
       return undefined;
   }

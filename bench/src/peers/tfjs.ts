@@ -44,6 +44,7 @@ function programOf(work: Work): Program | undefined {
     case "mlp-gemms":
     case "fp-rnn":
     case "a5":
+    case "fp-mamba":
     case "while":
       return undefined;
   }
