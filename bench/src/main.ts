@@ -67,7 +67,7 @@ async function run(): Promise<void> {
     throw new UsageError(`there is no suite ${name}; there are wasm and fprnn`);
   }
   const relaxed = await offersRelaxedSimd();
-  const asksPyTorch = name === "fprnn" && !given.list && !given["no-peers"];
+  const asksPyTorch = name === "fprnn" && !given.list && !given["no-peers"] && /pytorch|^$/.test(given.only ?? "");
   await using pytorch = asksPyTorch ? await findPyTorch() : null;
   const suite = name === "wasm" ? wasmSuite({ tiny, relaxed }) : fprnnSuite({ tiny, relaxed, pytorch });
   if (given.list) {
