@@ -36,6 +36,7 @@ export interface TrainFlags extends BackendFlags, MixerFlags, AdjointFlags {
   readonly dModel: number;
   readonly expand: number;
   readonly state?: number;
+  readonly headDim?: number;
   readonly layers: number;
   readonly solver: SolverName;
   readonly chunk?: number;
@@ -53,6 +54,9 @@ export interface TrainFlags extends BackendFlags, MixerFlags, AdjointFlags {
 
 /** Size of the state of each channel of FP-Mamba and Mamba. */
 const STATE = 16;
+
+/** Channels of a head of FP-Mamba-2. */
+const HEAD_DIM = 64;
 
 /** Steps of time that the solver chunked solves at once. */
 const CHUNK = 16;
@@ -130,14 +134,19 @@ export function addTrainOptions(command: Command): Command {
     .addOption(
       choice(
         "--layer <name>",
-        "kind of the layers; fp-mamba may not converge, mamba is no fixed point",
-        ["fp-rnn", "fp-mamba", "mamba"],
+        "kind of the layers; fp-mamba and fp-mamba-2 may not converge, mamba is no fixed point",
+        ["fp-rnn", "fp-mamba", "fp-mamba-2", "mamba"],
         "fp-rnn",
       ),
     )
     .option("--d-model <n>", "channels of the model", positiveInteger, 16)
     .option("--expand <n>", "inner channels per channel", positiveInteger, 2)
-    .option("--state <n>", `fp-mamba and mamba: state of a channel (default: ${STATE})`, positiveInteger)
+    .option("--state <n>", `all but fp-rnn: state of a channel (default: ${STATE})`, positiveInteger)
+    .option(
+      "--head-dim <n>",
+      "fp-mamba-2: channels that share a decay (default: 64, or all if they are fewer)",
+      positiveInteger,
+    )
     .option("--layers <n>", "layers of the model", positiveInteger, 1);
   addMixerOptions(command)
     .addOption(choice("--solver <name>", "how fixed points are found", SOLVERS, SOLVERS[0]))
@@ -213,18 +222,35 @@ function taskOptionsOf(flags: TrainFlags): Readonly<Record<string, string>> {
 }
 
 function modelOf(flags: TrainFlags, command: Command): ModelConfig {
-  const { layer, state, dModel, expand, layers } = flags;
+  const { dModel, expand, layers } = flags;
   const sizes = { dModel, expand, layers };
-  if (layer === "mamba") {
+  const layer = layerOf(flags);
+  if (layer.kind === "mamba") {
     const given = givenOptions(command, (name) => FIXED_POINT_OPTIONS.includes(name));
-    if (given.length === 0) return { kind: layer, dState: state ?? STATE, ...sizes };
+    if (given.length === 0) return { ...layer, ...sizes };
     throw new UsageError(`${given.join(", ")}: for layers that are fixed points; --layer mamba is none`);
   }
   const solver = solverOf(flags.solver, flags, flags.chunk);
-  const parts = { ...sizes, mixer: mixerOf(flags), solver, adjoint: adjointOf(flags, solver) };
-  if (layer === "fp-mamba") return { kind: layer, dState: state ?? STATE, ...parts };
-  if (state === undefined) return { kind: layer, ...parts };
-  throw new UsageError(`--state ${state} is for --layer fp-mamba or mamba; ${layer} has one state per channel`);
+  return { ...layer, ...sizes, mixer: mixerOf(flags), solver, adjoint: adjointOf(flags, solver) };
+}
+
+/** Throws UsageError for a size that the layer does not have. */
+function layerOf({ layer, state, headDim, dModel, expand }: TrainFlags): LayerConfig {
+  if (headDim !== undefined && layer !== "fp-mamba-2") {
+    throw new UsageError(`--head-dim ${headDim} is for --layer fp-mamba-2; ${layer} has no heads`);
+  }
+  switch (layer) {
+    case "fp-rnn":
+      if (state === undefined) return { kind: layer };
+      throw new UsageError(`--state ${state} is for layers of the Mamba family; ${layer} has one state per channel`);
+    case "fp-mamba-2":
+      return { kind: layer, dState: state ?? STATE, headDim: headDim ?? Math.min(HEAD_DIM, dModel * expand) };
+    case "fp-mamba":
+    case "mamba":
+      return { kind: layer, dState: state ?? STATE };
+    default:
+      return layer satisfies never;
+  }
 }
 
 /** Shape 4 is the authors', as is the schedule. Throws UsageError where no solver is run. */

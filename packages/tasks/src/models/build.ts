@@ -2,6 +2,7 @@
 import { optim, type Tracer } from "@banach/autograd";
 import {
   fpMamba,
+  fpMamba2,
   fpRnn,
   languageModel,
   type Layer,
@@ -78,6 +79,10 @@ function modelAt(config: ModelConfig, vocabulary: number, depth?: Tracer): Seque
       return stacked(fpRnn({ dModel, expand, ...fixedPointParts(config, depth) }));
     case "fp-mamba":
       return stacked(fpMamba({ dModel, expand, dState: config.dState, ...fixedPointParts(config, depth) }));
+    case "fp-mamba-2": {
+      const { dState, headDim } = config;
+      return stacked(fpMamba2({ dModel, expand, dState, headDim, ...fixedPointParts(config) }));
+    }
     case "mamba":
       return stacked(mamba({ dModel, expand, dState: config.dState }));
     default:

@@ -6,6 +6,7 @@ import { describeIssues } from "./issues.ts";
 import { isRecord, parseJson } from "./json.ts";
 import { type MixerConfig, mixerSchema } from "./mixer-config.ts";
 import { type SolverConfig, solverSchema } from "./solver-config.ts";
+import type { WeightsRecord } from "./weights-file.ts";
 
 export const CONFIG_VERSION = 1;
 
@@ -18,7 +19,9 @@ export type LengthsConfig =
 export type FixedPointLayer =
   | { readonly kind: "fp-rnn" }
   /** `dState` is the size of each channel's state. */
-  | { readonly kind: "fp-mamba"; readonly dState: number };
+  | { readonly kind: "fp-mamba"; readonly dState: number }
+  /** `headDim` channels share a decay. */
+  | { readonly kind: "fp-mamba-2"; readonly dState: number; readonly headDim: number };
 
 /** The kind of the layers, with what only this kind has. */
 export type LayerConfig = FixedPointLayer | { readonly kind: "mamba"; readonly dState: number };
@@ -79,6 +82,8 @@ export interface RunPlan {
   readonly depth?: { readonly shape: number; readonly scale: number } | null;
   readonly steps: number;
   readonly seed: number;
+  /** The file that the first weights are from; absent: they are drawn. */
+  readonly init?: WeightsRecord;
   /** Training ends early at this token accuracy over so many batches of full length in a row; null trains all steps. */
   readonly target: { readonly accuracy: number; readonly batches: number } | null;
   /** Seconds; null is no limit. */
@@ -112,6 +117,7 @@ const fixedPointParts = {
 const modelSchema: z.ZodType<ModelConfig> = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("fp-rnn"), ...fixedPointParts }),
   z.strictObject({ kind: z.literal("fp-mamba"), dState: size, ...fixedPointParts }),
+  z.strictObject({ kind: z.literal("fp-mamba-2"), dState: size, headDim: size, ...fixedPointParts }),
   z.strictObject({ kind: z.literal("mamba"), dState: size, ...modelSizes }),
 ]);
 
@@ -134,6 +140,7 @@ const configSchema: z.ZodType<RunConfig> = z.strictObject({
   depth: z.exactOptional(z.strictObject({ shape: z.number().positive(), scale: z.number().positive() }).nullable()),
   steps: z.int().nonnegative(),
   seed: z.int(),
+  init: z.exactOptional(z.strictObject({ file: z.string(), sha256: z.string(), rounded: z.boolean() })),
   backend: z.string(),
   relaxed: z.boolean(),
   target: z.strictObject({ accuracy: z.number().gt(0).lte(1), batches: size }).nullable(),

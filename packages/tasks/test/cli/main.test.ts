@@ -22,8 +22,10 @@ describe("usage errors end with 2 and say what is valid", () => {
     [["train", "--backend", "abacus"], "Allowed choices are wasm, reference"],
     [["train", "--relaxed", "--backend", "reference"], "backend reference has no relaxed SIMD"],
     [["doctor", "--relaxed", "--backend", "reference"], "backend reference has no relaxed SIMD"],
-    [["train", "--layer", "rwkv"], "Allowed choices are fp-rnn, fp-mamba, mamba"],
-    [["train", "--state", "4"], "--state 4 is for --layer fp-mamba or mamba"],
+    [["train", "--layer", "rwkv"], "Allowed choices are fp-rnn, fp-mamba, fp-mamba-2, mamba"],
+    [["train", "--state", "4"], "--state 4 is for layers of the Mamba family"],
+    [["train", "--layer", "fp-mamba", "--head-dim", "4"], "--head-dim 4 is for --layer fp-mamba-2"],
+    [["train", "--layer", "fp-mamba-2", "--head-dim", "5"], "headDim"],
     [["train", "--layer", "mamba", "--rank", "2", "--tol", "0.1"], "--rank, --tol: for layers that are fixed points"],
     [["train", "--layer", "mamba", "--adjoint", "truncated"], "--adjoint: for layers that are fixed points"],
     [["train", "--batch", "many"], "Expected a positive integer"],
@@ -195,15 +197,18 @@ test("resumed training gives the numbers of training in one go, checkpoint and a
   expect((await checkpoint(parts)).equals(await checkpoint(whole))).toBe(true);
 });
 
-describe("--layer fp-mamba", () => {
-  const sizes = ["--layer", "fp-mamba", "--state", "2", "--rank", "2", "--gain", "2"];
+describe.each([
+  ["fp-mamba", {}, []],
+  ["fp-mamba-2", { headDim: 2 }, ["--head-dim", "2"]],
+] as const)("--layer %s", (kind, own, flags) => {
+  const sizes = ["--layer", kind, "--state", "2", ...flags, "--rank", "2", "--gain", "2"];
   const mamba = ["train", ...tiny, ...sizes, "--length-schedule", "curriculum"];
 
   test("trains, resumes bit for bit and is evaluated", { timeout: 30_000 }, async () => {
-    const [whole, parts] = [join(folder, "mamba"), join(folder, "mamba-parts")];
+    const [whole, parts] = [join(folder, kind), join(folder, `${kind}-parts`)];
     const trained = await banach([...mamba, "--steps", "2", "--out", whole, "--json"]);
     expect(trained.code).toBe(0);
-    const model = { kind: "fp-mamba", dState: 2, dModel: 4, mixer: { rank: 2, gain: 2 } };
+    const model = { kind, ...own, dState: 2, dModel: 4, mixer: { rank: 2, gain: 2 } };
     const [first, ...lines] = jsonLines(trained.stdout);
     expect(first).toMatchObject({ type: "run", config: { model, lengths: { kind: "curriculum", from: 2, to: 3 } } });
     const steps = lines.filter(({ type }) => type === "step");
@@ -219,7 +224,7 @@ describe("--layer fp-mamba", () => {
   });
 
   test("sequences that do not converge are counted, warned of and shown", { timeout: 30_000 }, async () => {
-    const run = join(folder, "mamba-apart");
+    const run = join(folder, `${kind}-apart`);
     const { code, stdout, stderr } = await banach([...mamba, "--tol", "0", "--max-steps", "2", "--out", run]);
     expect(code).toBe(0);
     expect(stderr).toContain("warning: step 1: the solver left 4 sequences above its tolerance (4 so far)");
