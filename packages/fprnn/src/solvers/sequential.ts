@@ -1,9 +1,10 @@
 /** The sequential solver: Gauss-Seidel in time. At each step only a fixed point in R^channel is solved; cost grows as T. */
-import { ArgumentError, full, scan, stopGradient, type Tracer } from "@banach/autograd";
+import { ArgumentError, full, scan, stopGradient, type Tracer, where } from "@banach/autograd";
 import { requireOneOf } from "../options.ts";
 import type { Causal, CausalProblem } from "../problem.ts";
 import { detachStats, relativeResidual, statusOf } from "../stats.ts";
 import { iterateTo } from "./loop.ts";
+import { largestChange, ranAwayLocally } from "./runaway.ts";
 import {
   type CausalSolver,
   LOCAL_METHODS,
@@ -49,7 +50,8 @@ export interface SequentialOptions extends SolverOptions {
 /**
  * Solves front to back. Because the map at time t depends on earlier times only through y_{t-1} and the state, its
  * parameters are computed once per step, and then y_t alone is iterated from y0_t until, per row,
- * max|y - F(y)| / (max|F(y)| + 1e-8) < tol. Finds Picard's fixed point where the map contracts, at a cost that does not
+ * max|y - F(y)| / (max|F(y)| + 1e-8) < tol. A row that runs away at some step is given up there: its sequence has
+ * diverged, and what it goes on with means nothing. Finds Picard's fixed point where the map contracts, at a cost that does not
  * depend on how long Picard would take to carry information through time. Defaults: tol 0.03, maxSteps 40 (per step). Throws
  * ArgumentError for options outside their domains, and when it solves with local "direct" a problem without a formula.
  */
@@ -106,17 +108,21 @@ function sweepCausal<Theta, Input, State, Context>(
       const seen = carries ? carry.previous : stopGradient(carry.previous);
       const context = causal.at(input, before, seen, theta);
       const detached = stopGradient(context) as Context;
-      const { solution, iterations, trace } =
-        tolerances.local === "direct"
-          ? solveDirectly(causal, detached)
-          : solveLocally(causal, detached, xs.start, tolerances);
+      const {
+        solution,
+        iterations,
+        trace,
+        diverged = null,
+      } = tolerances.local === "direct"
+        ? solveDirectly(causal, detached)
+        : solveLocally(causal, detached, xs.start, tolerances);
       const local: typeof causal.local = (from, at) => causal.local(from, at);
       const solved = through === undefined ? solution : through.at(local, solution, context, xs.probe);
       const { y, state: after } = causal.advance(before, solved, context);
       const residual = ownResidual(causal, detached, y);
       return [
         { state: after, previous: y },
-        { y, residual, iterations, trace },
+        { y, residual, iterations, trace, diverged },
       ];
     },
     { state, previous },
@@ -127,7 +133,7 @@ function sweepCausal<Theta, Input, State, Context>(
     y: steps.y.transpose([1, 0, 2]),
     state: last.state as State,
     stats: detachStats({
-      status: statusOf(residual, tolerances.tol),
+      status: statusOf(residual, tolerances.tol, steps.diverged?.any({ axes: 0 })),
       iterations: steps.iterations.max({ axes: 0 }),
       residual,
       ...(steps.trace === null ? {} : { residuals: traceOver(steps.trace, tolerances) }),
@@ -147,6 +153,8 @@ interface LocalSolution {
   readonly iterations: Tracer;
   /** [batch, iteration], or null where none is wanted. */
   readonly trace: Tracer | null;
+  /** bool[batch]: rows that were given up; absent where nothing is iterated. */
+  readonly diverged?: Tracer;
 }
 
 /** The residual [batch] of what is returned, which is one application further than where the loop stopped. */
@@ -173,7 +181,15 @@ function solveDirectly<Theta, Input, State, Context>(
   return { solution: stopGradient(solution), iterations: full([solution.dim(0)], 0, "int32"), trace: null };
 }
 
-/** Iterates the map of one step, each row until it meets the tolerance; a row that turns NaN stops at once. */
+/** In place of a residual, which is never negative: the row has been given up. */
+const GIVEN_UP = -1;
+
+/** In place of a change, which is never negative either. */
+const NONE = -1;
+
+/**
+ * Iterates the map of one step, each row until it meets the tolerance; a row that runs away or turns NaN stops at once.
+ */
 function solveLocally<Theta, Input, State, Context>(
   causal: Causal<Theta, Input, State, Context>,
   detached: Context,
@@ -184,23 +200,35 @@ function solveLocally<Theta, Input, State, Context>(
   const trace = startTrace(wanted !== false, start, maxSteps);
   const { carry, steps } = iterateTo(
     ({ residual }: LocalCarry) => residual.greaterEqual(tol),
-    ({ y, trace: before }) => {
+    ({ y, first: known, trace: before }) => {
       const next = causal.local(y, detached);
+      const change = largestChange(y, next);
+      const first = where(known.less(0), change, known);
       const residual = relativeResidual(y, next);
-      return { y: next, residual, ...(before === undefined ? {} : { trace: record(before, residual) }) };
+      const lost = ranAwayLocally(change, first);
+      return {
+        y: next,
+        residual: where(lost, GIVEN_UP, residual),
+        first,
+        ...(before === undefined ? {} : { trace: record(before, residual) }),
+      };
     },
     {
       y: start,
       residual: full([start.dim(0)], Infinity, start.dtype),
+      first: full([start.dim(0)], NONE, start.dtype),
       ...(trace === undefined ? {} : { trace }),
     },
     { ...tolerances, rows: [start.dim(0)] },
   );
-  return { solution: stopGradient(carry.y), iterations: steps, trace: carry.trace?.values ?? null };
+  const diverged = carry.residual.equal(GIVEN_UP);
+  return { solution: stopGradient(carry.y), iterations: steps, trace: carry.trace?.values ?? null, diverged };
 }
 
 interface LocalCarry {
   readonly y: Tracer;
   readonly residual: Tracer;
+  /** The largest change of the first iteration, [batch]; NONE before it. */
+  readonly first: Tracer;
   readonly trace?: TraceCarry;
 }

@@ -2,7 +2,7 @@ import { array, type Tracer } from "@banach/autograd";
 import { reference } from "@banach/autograd/reference";
 import { describe, expect, it } from "vitest";
 import { causalProblem, fixedPoint, picard, sequential, solve, type Solver, STATUSES } from "../../src/index.ts";
-import { distance, rnn, rnnData, type RnnTheta } from "../problems.ts";
+import { distance, rnn, rnnData, type RnnTheta, slopes } from "../problems.ts";
 
 const device = await reference();
 
@@ -53,6 +53,26 @@ describe("sequential", () => {
     expect(Array.from(stats.status.data, (code) => STATUSES[code]!)).toEqual(["nonFinite", "converged", "converged"]);
     const row = y.data.length / 3;
     expect(Array.from(y.data.slice(row))).toEqual(Array.from(clean.y.data.slice(row)));
+  });
+
+  it("gives up the sequences that run away at some step, and tells them from those that only do not get there", async () => {
+    const solveSlope = (slope: number, given: readonly number[]) => {
+      const theta = {
+        x: array(Float64Array.from(given), { shape: [2, given.length / 2, 1] }),
+        slope: array(Float64Array.of(slope)),
+      };
+      const y0 = array(new Float64Array(given.length), { shape: theta.x.shape });
+      return solve(device, slopes, y0, theta, { solver: sequential({ tol: 1e-6, maxSteps: 80 }), throw: false });
+    };
+    const names = (codes: ArrayLike<number>): unknown => Array.from(codes, (code) => STATUSES[code]);
+    // 0 is the fixed point of the first sequence; the second leaves it at its second step.
+    const { y, stats } = await solveSlope(-1.5, [0, 0, 0, 0, 1, 0]);
+    expect(names(stats.status.data)).toEqual(["converged", "diverged"]);
+    expect(stats.iterations.data[1]).toBeLessThan(20);
+    expect(Math.abs(y.data[4]!)).toBeGreaterThan(100);
+    expect(y.data.every(Number.isFinite)).toBe(true);
+    const slow = await solveSlope(-1.001, [0, 0, 0, 0, 1, 0]);
+    expect(names(slow.stats.status.data)).toEqual(["converged", "maxSteps"]);
   });
 
   it("handles a single sequence of a single step", async () => {
