@@ -62,8 +62,9 @@ export async function trainRun(options: SessionOptions): Promise<TrainResult> {
       }),
   );
   await run.save(result.state);
-  const { step, skipped, notConverged } = result.state.counters;
-  const line = { type: "stop", step, reason: result.reason, seconds: result.seconds, skipped, notConverged } as const;
+  const { reason, seconds, state: after } = result;
+  const { step, skipped, notConverged, diverged } = after.counters;
+  const line = { type: "stop", step, reason, seconds, skipped, notConverged, diverged } as const;
   await run.append(line);
   report.event(line);
   report.note(describeStop(result, config));
@@ -72,7 +73,7 @@ export async function trainRun(options: SessionOptions): Promise<TrainResult> {
 
 function stepLine(event: StepEvent): StepLine {
   const { counters, length, depth, loss, tokenAccuracy, sequenceAccuracy, gradientNorm } = event;
-  const { iterations, notConverged, skipped, seconds } = event;
+  const { iterations, notConverged, diverged, skipped, seconds } = event;
   return {
     type: "step",
     step: counters.step,
@@ -84,25 +85,31 @@ function stepLine(event: StepEvent): StepLine {
     gradientNorm,
     iterations,
     notConverged,
+    diverged,
     skipped,
     seconds,
   };
 }
 
-function describeStep({ loss, tokenAccuracy, iterations }: StepEvent): string {
-  return `loss ${loss.toFixed(3)}  accuracy ${formatPercent(tokenAccuracy)}  iterations ${iterations.toFixed(1)}`;
+function describeStep({ loss, tokenAccuracy, iterations, counters }: StepEvent): string {
+  // One of the two, so that the line of a bar is not too long.
+  const solved = counters.diverged > 0 ? `diverged ${counters.diverged}` : `iterations ${iterations.toFixed(1)}`;
+  return `loss ${loss.toFixed(3)}  accuracy ${formatPercent(tokenAccuracy)}  ${solved}`;
 }
 
 /** Says what goes wrong the first time, and then with its count every so often. */
 function warnings(report: Reporter): (event: StepEvent) => void {
-  const saidAt = { skipped: -Infinity, notConverged: -Infinity };
+  const saidAt = { skipped: -Infinity, diverged: -Infinity, notConverged: -Infinity };
   const say = (kind: keyof typeof saidAt, step: number, text: string): void => {
     if (step - saidAt[kind] < WARNING_STEPS) return;
     saidAt[kind] = step;
     report.warn(`step ${step}: ${text}`);
   };
-  return ({ counters, skipped, notConverged }) => {
-    if (skipped) {
+  return ({ counters, skipped, notConverged, diverged }) => {
+    if (diverged > 0) {
+      const total = `${counters.diverged} so far, ${counters.skipped} updates skipped`;
+      say("diverged", counters.step, `${diverged} sequences diverged, update skipped (${total})`);
+    } else if (skipped) {
       say("skipped", counters.step, `loss or gradient not finite, update skipped (${counters.skipped} so far)`);
     }
     if (notConverged > 0) {
@@ -117,9 +124,9 @@ function warnings(report: Reporter): (event: StepEvent) => void {
 }
 
 function describeStop({ reason, state, seconds }: TrainResult, config: RunConfig): string {
-  const { step, skipped, notConverged } = state.counters;
+  const { step, skipped, notConverged, diverged } = state.counters;
   const at = `after step ${step}, ${formatSeconds(seconds)}`;
-  const counts = `updates skipped ${skipped}, sequences not converged ${notConverged}`;
+  const counts = `updates skipped ${skipped}, sequences not converged ${notConverged}, diverged ${diverged}`;
   switch (reason) {
     case "steps":
       return `all ${config.steps} steps made in ${formatSeconds(seconds)}; ${counts}`;
@@ -129,8 +136,10 @@ function describeStop({ reason, state, seconds }: TrainResult, config: RunConfig
       return `time limit reached ${at}; ${counts}`;
     case "interrupted":
       return `interrupted ${at}; ${counts}`;
+    case "diverged":
+      return `stopped ${at}: sequences diverged in one batch after another; ${counts}. Use --gain 1, a mixer that contracts, or a lower learning rate`;
     case "nonFinite":
-      return `stopped ${at}: every update came out not finite; ${counts}. Lower the learning rate`;
+      return `stopped ${at}: one update after another came out not finite; ${counts}. Lower the learning rate`;
     default:
       return reason satisfies never;
   }

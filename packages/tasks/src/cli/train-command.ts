@@ -117,7 +117,7 @@ async function trainAndFinish(io: Io, options: Omit<SessionOptions, "signal">, f
     const code = await finish({ ...options, state: result.state, signal });
     if (signal.aborted) return interrupted();
     report.note(`run folder ${run.path}`);
-    return result.reason === "nonFinite" ? EXIT.checkFailed : code;
+    return result.reason === "nonFinite" || result.reason === "diverged" ? EXIT.checkFailed : code;
   });
 }
 

@@ -16,6 +16,9 @@ const countersSchema: z.ZodType<TrainCounters> = z.strictObject({
   skipped: count,
   skippedInRow: count,
   notConverged: count,
+  // Checkpoints from before they were counted have none.
+  diverged: count.default(0),
+  divergedInRow: count.default(0),
   // Checkpoints from before sequences could go on have none.
   carriedTokens: count.default(0),
   lengths: z.strictObject({ limit: count, accuracy: z.number() }),

@@ -16,7 +16,9 @@ export interface StepLine {
   readonly iterations: number;
   /** Sequences of this batch whose solver did not meet its tolerance. */
   readonly notConverged: number;
-  /** Whether this update was skipped because it was not finite. */
+  /** Of these, the ones that ran away or came out not finite. */
+  readonly diverged: number;
+  /** Whether this update was skipped, because a sequence diverged, or the loss or the gradient was not finite. */
   readonly skipped: boolean;
   readonly seconds: number;
 }
@@ -38,6 +40,7 @@ export interface StopLine {
   readonly seconds: number;
   readonly skipped: number;
   readonly notConverged: number;
+  readonly diverged: number;
 }
 
 export interface EvaluationLine extends EvaluationRow {

@@ -8,6 +8,7 @@ import {
   div,
   equal,
   full,
+  greaterEqual,
   maximum,
   mean,
   nn,
@@ -29,7 +30,15 @@ export interface TracedBatch {
 }
 
 /** Scalars of a batch. The order of NAMES is that of the vector in which they leave the device. */
-const NAMES = ["loss", "tokenAccuracy", "sequenceAccuracy", "iterations", "maxIterations", "notConverged"] as const;
+const NAMES = [
+  "loss",
+  "tokenAccuracy",
+  "sequenceAccuracy",
+  "iterations",
+  "maxIterations",
+  "notConverged",
+  "diverged",
+] as const;
 
 /** Number by name, after reading. */
 export type Measures = Readonly<Record<(typeof NAMES)[number], number>>;
@@ -38,9 +47,10 @@ export type Measures = Readonly<Record<(typeof NAMES)[number], number>>;
  * Loss: cross entropy in nats, the mean over the positions that count. tokenAccuracy: the share of these whose largest
  * logit is the target's. sequenceAccuracy: the share of sequences that are right at all of them. iterations: solver
  * iterations per sequence, the mean over sequences and the layers that have a solver, 0 without any; maxIterations the
- * largest. notConverged: the number of sequences with a layer whose solver did not meet its tolerance.
+ * largest. notConverged: the number of sequences with a layer whose solver did not meet its tolerance; diverged: of these,
+ * those with a layer where it ran away or came out not finite, so that what the model made of them means nothing.
  */
-export function measure(output: ModelOutput, batch: TracedBatch): { readonly loss: Tracer; readonly vector: Tracer } {
+export function measure(output: ModelOutput, batch: TracedBatch): Measured {
   const { logits } = output;
   const stats = output.stats.filter((layer) => layer !== null);
   const { targets, mask } = batch;
@@ -53,14 +63,23 @@ export function measure(output: ModelOutput, batch: TracedBatch): { readonly los
     sequenceAccuracy: mean(all(or(right, not(mask)), { axes: 1 })),
     iterations: iterationsOf(stats),
     maxIterations: stats.reduce((most, { iterations }) => maximum(most, iterations.max()), full([], 0, "int32")),
-    notConverged: notConvergedOf(stats),
+    notConverged: countOf(stats, (status) => notEqual(status, STATUSES.indexOf("converged"))),
+    diverged: countOf(stats, (status) => greaterEqual(status, STATUSES.indexOf("diverged"))),
   };
-  return { loss, vector: stack(NAMES.map((name) => astype(values[name], "float32"))) };
+  return { loss, diverged: values.diverged, vector: stack(NAMES.map((name) => astype(values[name], "float32"))) };
 }
 
 /** bool[batch]: whether the last position's largest logit is the target's. */
 export function lastRight({ logits }: ModelOutput, { targets }: TracedBatch): Tracer {
   return equal(argmax(logits.index(1, -1), -1), targets.index(1, -1));
+}
+
+export interface Measured {
+  readonly loss: Tracer;
+  /** int32[]. */
+  readonly diverged: Tracer;
+  /** All measures, float32. */
+  readonly vector: Tracer;
 }
 
 /** The measures in a vector that `measure` made; `extra` are the numbers after them. */
@@ -78,8 +97,9 @@ function iterationsOf(stats: readonly SolveStats[]): Tracer {
   return div(total, Math.max(1, stats.length));
 }
 
-function notConvergedOf(stats: readonly SolveStats[]): Tracer {
-  const [first, ...rest] = stats.map(({ status }) => notEqual(status, STATUSES.indexOf("converged")));
+/** The number of sequences with a layer whose status is meant. Statuses are in order of gravity. */
+function countOf(stats: readonly SolveStats[], isMeant: (status: Tracer) => Tracer): Tracer {
+  const [first, ...rest] = stats.map(({ status }) => isMeant(status));
   if (first === undefined) return full([], 0, "int32");
-  return sum(rest.reduce((failed, layer) => or(failed, layer), first));
+  return sum(rest.reduce((some, layer) => or(some, layer), first));
 }

@@ -8,12 +8,16 @@ import type { Params, SequenceModel } from "./model.ts";
 export interface TrainCounters {
   /** Steps made, skipped updates included. */
   readonly step: number;
-  /** Updates skipped because the loss or the gradient was not finite. */
+  /** Updates skipped because a sequence diverged, or the loss or the gradient was not finite. */
   readonly skipped: number;
   /** Of these, the last ones in a row. */
   readonly skippedInRow: number;
+  /** Of these in turn, the ones where a sequence diverged. */
+  readonly divergedInRow: number;
   /** Sequences, over all steps, whose solver did not meet its tolerance. */
   readonly notConverged: number;
+  /** Of these, the ones that ran away or came out not finite. */
+  readonly diverged: number;
   readonly lengths: LengthState;
   /** Positions that the sequences of the next batch have behind them, 0 if all of them begin anew. */
   readonly carriedTokens: number;
@@ -61,7 +65,9 @@ export function initialState(options: {
       step: 0,
       skipped: 0,
       skippedInRow: 0,
+      divergedInRow: 0,
       notConverged: 0,
+      diverged: 0,
       carriedTokens: 0,
       lengths: options.lengths.start,
       fullLength: [],

@@ -1,5 +1,16 @@
-/** The training step as one traced function: loss, gradient, clipping, update, and the refusal of non-finite updates. */
-import { and, astype, concatenate, isFinite, optim, type Tracer, treeMap, valueAndGrad, where } from "@banach/autograd";
+/** The training step as one traced function: loss, gradient, clipping, update, and the refusal of meaningless updates. */
+import {
+  and,
+  astype,
+  concatenate,
+  equal,
+  isFinite,
+  optim,
+  type Tracer,
+  treeMap,
+  valueAndGrad,
+  where,
+} from "@banach/autograd";
 import { lastRight, measure, type Measures, readMeasures, type TracedBatch } from "./measures.ts";
 import type { Params, SequenceModel } from "./model.ts";
 
@@ -26,7 +37,7 @@ export interface StepResult {
 export interface StepReport extends Measures {
   /** Before clipping. */
   readonly gradientNorm: number;
-  /** The loss or the gradient was not finite: parameters and optimiser state are as before. */
+  /** A sequence diverged, or the loss or the gradient was not finite: parameters and optimiser state are as before. */
   readonly skipped: boolean;
   /** Of a batch that goes on, per sequence whether its last label was right; else empty. */
   readonly right: readonly boolean[];
@@ -57,10 +68,8 @@ export function trainStep({ model: given, optimizer, clip }: StepOptions): Trace
     const from = carried === undefined ? undefined : startOf(model, carried);
     const { value, grad } = valueAndGrad((p: Params) => {
       const output = model.apply(p, batch.inputs, from);
-      const { loss, vector } = measure(output, batch);
       return {
-        loss,
-        vector,
+        ...measure(output, batch),
         ...(carried === undefined ? {} : { after: output.state, right: lastRight(output, batch) }),
       };
     })(params);
@@ -69,10 +78,11 @@ export function trainStep({ model: given, optimizer, clip }: StepOptions): Trace
     const updated = optimizer.update<unknown>(grads, state as optim.OptimizerState<unknown>, params);
     // Inside a trace the norm is a tracer.
     const gradientNorm = norm as Tracer;
-    const finite = and(isFinite(value.loss), isFinite(gradientNorm));
+    // Of a sequence that ran away the gradient may well be finite, and lead anywhere.
+    const meant = and(and(isFinite(value.loss), isFinite(gradientNorm)), equal(value.diverged, 0));
     const keep = (after: Tracer, _path: string, [before = after]: readonly Tracer[]): Tracer =>
-      where(finite, after, before);
-    const extra = [gradientNorm.reshape([1]), finite.reshape([1]), ...(value.right === undefined ? [] : [value.right])];
+      where(meant, after, before);
+    const extra = [gradientNorm.reshape([1]), meant.reshape([1]), ...(value.right === undefined ? [] : [value.right])];
     return {
       params: treeMap(keep, updated.params, params),
       optimizer: treeMap(keep, updated.state as unknown, state),

@@ -80,7 +80,8 @@ export interface StepEvent extends StepReport {
   readonly snapshot: () => Promise<TrainState>;
 }
 
-export type StopReason = "steps" | "target" | "time" | "interrupted" | "nonFinite";
+/** The last two: `maxSkippedInRow` updates in a row were skipped, some because sequences diverged, or none of them. */
+export type StopReason = "steps" | "target" | "time" | "interrupted" | "diverged" | "nonFinite";
 
 export interface TrainResult {
   readonly reason: StopReason;
@@ -90,7 +91,8 @@ export interface TrainResult {
 
 /**
  * Trains. The numbers are a function of the options, not of when it is stopped and taken up again from `state`. Updates
- * whose loss or gradient is not finite are skipped and counted; sequences whose solver does not converge are counted.
+ * of batches with a sequence that diverged, or whose loss or gradient is not finite, are skipped and counted; sequences
+ * whose solver does not converge are counted.
  * Throws ArgumentError for options outside their domains.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
@@ -190,7 +192,9 @@ function count(
     step: before.step + 1,
     skipped: before.skipped + Number(skipped),
     skippedInRow: skipped ? before.skippedInRow + 1 : 0,
+    divergedInRow: skipped ? before.divergedInRow + Number(report.diverged > 0) : 0,
     notConverged: before.notConverged + report.notConverged,
+    diverged: before.diverged + report.diverged,
     carriedTokens: carry === null ? 0 : tokensCarried(carry, schedule, { tokens, applied: !skipped, lengths }),
     lengths,
     fullLength: isFull ? [...before.fullLength, accuracy].slice(-windowOf(options)) : before.fullLength,
@@ -205,7 +209,7 @@ function reasonToStop(counters: TrainCounters, options: TrainOptions, seconds: n
   const { target, timeLimit, signal, steps, maxSkippedInRow = 50 } = options;
   // More than the window if a run goes on with a smaller one.
   const recent = counters.fullLength.slice(-windowOf(options));
-  if (counters.skippedInRow >= maxSkippedInRow) return "nonFinite";
+  if (counters.skippedInRow >= maxSkippedInRow) return counters.divergedInRow > 0 ? "diverged" : "nonFinite";
   const reached = (accuracy: number): boolean =>
     recent.length >= windowOf(options) && recent.every((value) => value >= accuracy);
   if (target !== null && target !== undefined && reached(target.accuracy)) return "target";

@@ -60,6 +60,13 @@ describe("checkpoints", () => {
     );
   });
 
+  test("a state from before carried tokens and diverged sequences were counted has none", () => {
+    const { carriedTokens: _, diverged: __, divergedInRow: ___, ...counters } = stateOf().counters;
+    // As it was written then.
+    const bytes = encodeCheckpoint({ ...stateOf(), counters: counters as TrainState["counters"] });
+    expect(decodeCheckpoint(bytes, stateOf()).counters).toEqual(stateOf().counters);
+  });
+
   test("what does not fit the model is refused by name", () => {
     const bytes = encodeCheckpoint(stateOf());
     expect(() => decodeCheckpoint(bytes, stateOf(0, 5))).toThrow(

@@ -1,5 +1,16 @@
-import { array, type HostTensor, mul, optim, treeLeaves } from "@banach/autograd";
-import { randomDepth } from "@banach/fprnn";
+import {
+  array,
+  astype,
+  equal,
+  type HostTensor,
+  mul,
+  optim,
+  treeLeaves,
+  treeMap,
+  where,
+  zerosLike,
+} from "@banach/autograd";
+import { randomDepth, type SolveStatus, STATUSES } from "@banach/fprnn";
 import { backendNames, findBackend } from "../../src/cli/backends.ts";
 import { describe, expect, test } from "vitest";
 import { buildModel } from "../../src/models/build.ts";
@@ -113,6 +124,88 @@ test("an update that is not finite is skipped and counted, and many in a row end
   expect(result.state.counters).toMatchObject({ step: 5, skipped: 5, skippedInRow: 5 });
   expect(numbers(result.state.params)).toEqual(numbers(clean.result.state.params));
   expect(numbers(result.state.optimizer)).toEqual(numbers(clean.result.state.optimizer));
+});
+
+describe("sequences that diverge", () => {
+  /** Reports a status for the sequences that end with an element of Z2, and "converged" for the others. */
+  const reporting = (status: SolveStatus, element: number): SequenceModel => {
+    const model = phaseModel(task.vocabulary);
+    return {
+      init: model.init,
+      apply: (params, ids) => {
+        const rows = ids.index(1, -1);
+        const code = where(equal(rows, element), STATUSES.indexOf(status), 0);
+        const stats = { status: code, iterations: zerosLike(rows), residual: astype(zerosLike(rows), "float32") };
+        return { ...model.apply(params, ids), stats: [stats] };
+      },
+    };
+  };
+  const both = { batch: 1, steps: 30, lengths: fixed(2) };
+
+  test.each(["diverged", "nonFinite"] as const)(
+    "an update with one that is %s is skipped, though finite",
+    async (status) => {
+      const { result, events } = await run({ ...both, model: reporting(status, 1) });
+      const applied = events.filter(({ skipped }) => !skipped);
+      expect(events.every(({ loss, gradientNorm }) => Number.isFinite(loss) && Number.isFinite(gradientNorm))).toBe(
+        true,
+      );
+      expect(events.map(({ diverged }) => diverged)).toEqual(events.map(({ skipped }) => Number(skipped)));
+      expect(applied.length).toBeGreaterThan(5);
+      expect(applied.length).toBeLessThan(25);
+      const count = both.steps - applied.length;
+      expect(result.reason).toBe("steps");
+      expect(result.state.counters).toMatchObject({ skipped: count, diverged: count, notConverged: count });
+
+      const all = await run({ ...both, batch: 64, model: reporting(status, 1), maxSkippedInRow: 4 });
+      expect(all.result.reason).toBe("diverged");
+      expect(all.result.state.counters).toMatchObject({ step: 4, skippedInRow: 4, divergedInRow: 4 });
+      expect(all.events[0]!.diverged).toBeGreaterThan(10);
+      expect(all.events[0]!.diverged).toBeLessThan(54);
+      const clean = await run({ ...both, steps: 0 });
+      expect(numbers(all.result.state.params)).toEqual(numbers(clean.result.state.params));
+      expect(numbers(all.result.state.optimizer)).toEqual(numbers(clean.result.state.optimizer));
+    },
+  );
+
+  test("one that only did not get there in time is trained on", async () => {
+    const { result, events } = await run({ ...both, model: reporting("maxSteps", 1) });
+    expect(events.some(({ notConverged }) => notConverged > 0)).toBe(true);
+    expect(result.state.counters).toMatchObject({ skipped: 0, diverged: 0 });
+  });
+
+  test("are those of a layer whose local map expands, and no others", async () => {
+    const layer = (gain: 1 | 2): SequenceModel =>
+      buildModel(
+        {
+          kind: "fp-rnn",
+          dModel: 4,
+          expand: 1,
+          layers: 1,
+          mixer: { kind: "householder", rank: 4, gain },
+          solver: { kind: "sequential", tol: 0.03, maxSteps: 40 },
+          adjoint: { kind: "through-time" },
+        },
+        task.vocabulary,
+      );
+    const diverged = async (gain: 1 | 2): Promise<readonly number[]> => {
+      const model = layer(gain);
+      const { state } = (await run({ model, steps: 0 })).result;
+      // The slope of the local map is gain (1 - lambda) alpha along one direction: here about 0.96 gain.
+      const params = treeMap(
+        (leaf: HostTensor, path) =>
+          path.endsWith("lambda_proj.bias")
+            ? array(new Float32Array(4).fill(-4))
+            : path.endsWith("alpha_proj.bias")
+              ? array(new Float32Array(4).fill(4))
+              : leaf,
+        state.params as HostTensor,
+      );
+      return (await run({ model, steps: 2, state: { ...state, params } })).events.map((event) => event.diverged);
+    };
+    expect(await diverged(1)).toEqual([0, 0]);
+    expect(await diverged(2)).toEqual([8, 8]);
+  });
 });
 
 test("abort ends after the step at hand, the time limit too", async () => {
