@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { buildModel, buildRun, buildTask } from "../models/build.ts";
 import { buildSolver, defaultAdjoint } from "../models/solvers.ts";
-import { isFixedPoint, openRun, type RunConfig, type SolverName } from "../run/index.ts";
+import { isFixedPoint, openRun, type RunConfig, type RunFolder, type SolverName } from "../run/index.ts";
 import { initialState, type Variant } from "../train/index.ts";
 import { UsageError } from "../errors.ts";
 import { type BackendFlags, noteChange, openBackend, preferred, restartFor } from "./backends.ts";
@@ -12,8 +12,9 @@ import type { Io } from "./io.ts";
 import { reporter } from "./reporter.ts";
 import { evaluateRun, evaluationTable, fullLengthOf, trainingVariants } from "./session.ts";
 import { solverOf } from "./train-options.ts";
+import { readFileOf, type WeightsFlags } from "./weights-options.ts";
 
-export interface EvalFlags extends BackendFlags {
+export interface EvalFlags extends BackendFlags, WeightsFlags {
   readonly lengths?: readonly number[];
   readonly solver?: SolverName;
   readonly chunk?: number;
@@ -27,20 +28,23 @@ export interface EvalFlags extends BackendFlags {
 export async function evalCommand(io: Io, path: string, command: Command): Promise<number> {
   const flags = command.opts<EvalFlags>();
   const report = reporter(io, flags.json === true);
-  const run = await openRun(path);
-  const { config } = run;
+  const weights = readFileOf("weights", flags);
+  const folder = await openRun(path);
+  const { config } = folder;
   const variants = variantsOf(config, flags);
   const backends = preferred(flags, config);
   const restarted = restartFor(backends, io);
   if (restarted !== null) return restarted;
   const parts = buildRun(config);
-  const state = await run.load(initialState({ ...parts, seed: config.seed }));
+  const start = initialState({ ...parts, seed: config.seed });
+  const loaded = weights === undefined ? null : await weights(start.params);
+  const state = loaded === null ? await folder.load(start) : { ...start, params: loaded.params };
+  const run = loaded === null ? folder : noting(folder, loaded.record.file);
   const full = fullLengthOf(config);
   const opened = await openBackend(backends, flags, report);
   await using device = opened.device;
-  report.note(
-    `${parts.task.name}: ${path} after step ${state.counters.step}, trained at lengths up to ${full}; backend ${device.name}`,
-  );
+  const which = loaded === null ? `after step ${state.counters.step}` : `with the weights of ${loaded.record.file}`;
+  report.note(`${parts.task.name}: ${path} ${which}, trained at lengths up to ${full}; backend ${device.name}`);
   noteChange(config, opened.record, report);
   const onInterrupt = (): void => report.note("finishing the batch at hand; Ctrl-C again ends at once");
   return await interruptible(io, onInterrupt, async (signal) => {
@@ -58,6 +62,11 @@ export async function evalCommand(io: Io, path: string, command: Command): Promi
     if (rows.length > 0) for (const line of evaluationTable(rows)) report.result(line);
     return signal.aborted ? EXIT.interrupted : EXIT.ok;
   });
+}
+
+/** The same folder, its evaluations with the file that the weights are from. */
+function noting(folder: RunFolder, weights: string): RunFolder {
+  return { ...folder, append: (line) => folder.append(line.type === "evaluation" ? { ...line, weights } : line) };
 }
 
 /** Times the iterations in training: another solver or tolerance may need more. */

@@ -4,12 +4,14 @@ import { addBackendOptions } from "./backends.ts";
 import { doctorCommand } from "./doctor-command.ts";
 import { evalCommand, MAX_STEPS_DEFAULT } from "./eval-command.ts";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.ts";
+import { exportCommand } from "./export-command.ts";
 import type { Io } from "./io.ts";
-import { folder, integer, nonNegative, positiveInteger, positiveIntegers } from "./options.ts";
-import { SOLVERS } from "../run/index.ts";
+import { file, folder, integer, nonNegative, positiveInteger, positiveIntegers } from "./options.ts";
+import { NAMINGS, SOLVERS } from "../run/index.ts";
 import { startCommand } from "./start-command.ts";
 import { trainCommand } from "./train-command.ts";
 import { addTrainOptions, CHUNK_HELP } from "./train-options.ts";
+import { addWeightsOptions } from "./weights-options.ts";
 
 const EXIT_CODES =
   "Exit codes: 0 done, 1 a target was missed or a check failed, 2 unknown option or value or an unusable folder, 3 this machine, 130 interrupted.";
@@ -49,6 +51,7 @@ function buildProgram(io: Io, runner: Runner): Command {
 
   const train = program.command("train").description("train a model on a task, or go on with a run");
   addTrainOptions(prepare(train, io)).action(() => runner(() => trainCommand(io, train)));
+  addWeightsOptions(train, "--init <file>", "start a new run from the weights in a safetensors file");
 
   const evaluation = program.command("eval").description("accuracy by length of a run that was trained before");
   prepare(evaluation, io)
@@ -63,6 +66,27 @@ function buildProgram(io: Io, runner: Runner): Command {
     .option("--json", "write results as JSON lines")
     .action((folder: string) => runner(() => evalCommand(io, folder, evaluation)));
   addBackendOptions(evaluation, "as in training");
+  addWeightsOptions(
+    evaluation,
+    "--weights <file>",
+    "evaluate the weights in a safetensors file, in place of the run's",
+  );
+
+  const exporting = program.command("export").description("write the weights of a run to a safetensors file");
+  prepare(exporting, io)
+    .argument("<folder>", "folder of the run", folder)
+    .argument("<file>", "file to write", file)
+    .addOption(
+      new Option(
+        "--names <naming>",
+        "names: plain, those of Banach, or mamba-ssm, those of the authors' PyTorch models",
+      )
+        .choices(NAMINGS)
+        .default(NAMINGS[0]),
+    )
+    .option("--force", "replace the file if it is there")
+    .option("--json", "write the result as a JSON line")
+    .action((folder: string, file: string) => runner(() => exportCommand(io, folder, file, exporting)));
 
   const doctor = program
     .command("doctor")

@@ -23,11 +23,16 @@ export const nonNegative: Parser<number> = (text) =>
 export const share: Parser<number> = (text) =>
   numberIn(text, (value) => value > 0 && value <= 1, "a number above 0 and up to 1");
 
-/** The path of a folder. */
-export const folder: Parser<string> = (text) => {
-  if (text === "") throw new InvalidArgumentError("Expected the path of a folder.");
+function path(text: string, kind: string): string {
+  if (text === "") throw new InvalidArgumentError(`Expected the path of a ${kind}.`);
   return text;
-};
+}
+
+/** The path of a folder. */
+export const folder: Parser<string> = (text) => path(text, "folder");
+
+/** The path of a file. */
+export const file: Parser<string> = (text) => path(text, "file");
 
 /** E.g. `16,32,48`. */
 export const positiveIntegers: Parser<readonly number[]> = (text) =>

@@ -1,9 +1,9 @@
 /** `banach train`: a new run, or one that goes on. */
 import type { Command } from "commander";
 import { UsageError } from "../errors.ts";
-import { buildRun } from "../models/build.ts";
+import { buildRun, type RunParts } from "../models/build.ts";
 import { type BackendRecord, createRun, openRun, type RunPlan } from "../run/index.ts";
-import { initialState, type TrainResult } from "../train/index.ts";
+import { initialState, type Params, type TrainResult, type TrainState } from "../train/index.ts";
 import { type BackendFlags, describeDevice, noteChange, openBackend, preferred, restartFor } from "./backends.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { formatPercent, timestamp } from "./format.ts";
@@ -12,13 +12,15 @@ import type { Io } from "./io.ts";
 import { type Reporter, reporter } from "./reporter.ts";
 import { accuracyAt, evaluateRun, evaluationTable, fullLengthOf, type SessionOptions, trainRun } from "./session.ts";
 import { givenOptions, planOf, RESUME_OPTIONS, targetOf, type TrainFlags } from "./train-options.ts";
+import { type ReadFile, readFileOf, type WeightsFlags } from "./weights-options.ts";
 
 export async function trainCommand(io: Io, command: Command): Promise<number> {
-  const flags = command.opts<TrainFlags>();
+  const flags = command.opts<TrainFlags & WeightsFlags>();
   const report = reporter(io, flags.json === true);
   if (flags.resume !== undefined) return resume(io, command, flags, flags.resume, report);
   const plan = planOf(flags, command);
-  const options = { report, flags, path: flags.out ?? `runs/train-${timestamp()}` };
+  const init = readFileOf("init", flags);
+  const options = { report, flags, path: flags.out ?? `runs/train-${timestamp()}`, ...(init && { init }) };
   return startRun(io, () => ({ plan, finish: finishTraining }), options);
 }
 
@@ -29,6 +31,8 @@ export interface StartOptions {
   readonly report: Reporter;
   readonly flags: BackendFlags;
   readonly path: string;
+  /** Where the first weights are from; they are drawn if it is not there. */
+  readonly init?: ReadFile;
 }
 
 /** What is trained, and what comes after. */
@@ -41,7 +45,7 @@ export interface Training {
 export async function startRun(
   io: Io,
   training: (record: BackendRecord) => Training,
-  { report, path, flags }: StartOptions,
+  { report, path, flags, init }: StartOptions,
 ): Promise<number> {
   const backends = preferred(flags);
   const restarted = restartFor(backends, io);
@@ -50,8 +54,11 @@ export async function startRun(
   await using device = opened.device;
   const { plan, finish } = training(opened.record);
   const parts = buildRun(plan);
-  const state = initialState({ ...parts, seed: plan.seed });
-  const config = { ...plan, ...opened.record };
+  const drawn = initialState({ ...parts, seed: plan.seed });
+  // Before anything is written: a file that is refused leaves no folder behind.
+  const loaded = init === undefined ? null : await init(drawn.params);
+  const state = loaded === null ? drawn : { ...drawn, ...startFrom(loaded.params, parts) };
+  const config = { ...plan, ...(loaded && { init: loaded.record }), ...opened.record };
   const run = await createRun(path, config, state);
   report.event({ type: "run", folder: path, config });
   report.note(`${parts.task.name}: ${parts.task.description}`);
@@ -59,6 +66,11 @@ export async function startRun(
     `run folder ${path}; ${parts.lengths.name} lengths, seed ${config.seed}, backend ${describeDevice(device)}`,
   );
   return await trainAndFinish(io, { run, parts, state, device, report }, finish);
+}
+
+/** What a state has besides what is drawn, where parameters are given. */
+function startFrom(params: Params, { optimizer }: RunParts): Pick<TrainState, "params" | "optimizer"> {
+  return { params, optimizer: optimizer.init(params) };
 }
 
 async function resume(io: Io, command: Command, flags: TrainFlags, path: string, report: Reporter): Promise<number> {

@@ -81,7 +81,7 @@ function modelAt(config: ModelConfig, vocabulary: number, depth?: Tracer): Seque
       return stacked(fpMamba({ dModel, expand, dState: config.dState, ...fixedPointParts(config, depth) }));
     case "fp-mamba-2": {
       const { dState, headDim } = config;
-      return stacked(fpMamba2({ dModel, expand, dState, headDim, ...fixedPointParts(config) }));
+      return stacked(fpMamba2({ dModel, expand, dState, headDim, ...fixedPointParts(config, depth) }));
     }
     case "mamba":
       return stacked(mamba({ dModel, expand, dState: config.dState }));
@@ -90,7 +90,11 @@ function modelAt(config: ModelConfig, vocabulary: number, depth?: Tracer): Seque
   }
 }
 
-function fixedPointParts(config: FixedPointModel, depth?: Tracer): SolverAndAdjoint & { readonly mixer: Mixer } {
+/** What a layer needs that is a fixed point. No layer may forget the depth, so that it is not optional. */
+function fixedPointParts(
+  config: FixedPointModel,
+  depth: Tracer | undefined,
+): SolverAndAdjoint & { readonly mixer: Mixer } {
   return { mixer: buildMixer(config.mixer), ...solverAndAdjoint(config, depth) };
 }
 

@@ -25,7 +25,10 @@ export {
   MIXERS,
   NORMALISATIONS,
 } from "./mixer-config.ts";
-export { readSafetensors } from "./read-safetensors.ts";
+export { readSafetensors, type ReadSafetensorsOptions } from "./read-safetensors.ts";
 export { createRun, openRun, type RunFolder } from "./run-folder.ts";
 export { type SafeTensors, writeSafetensors } from "./safetensors.ts";
+export { loadWeights, saveWeights, type SaveWeightsOptions, type WeightsRecord } from "./weights-file.ts";
+export { type Naming, NAMINGS } from "./weight-names.ts";
+export { readWeights, type ReadWeightsOptions, writeWeights, type WriteWeightsOptions } from "./weights.ts";
 export { type SolverConfig, type SolverName, SOLVERS } from "./solver-config.ts";

@@ -46,6 +46,8 @@ export interface StopLine {
 export interface EvaluationLine extends EvaluationRow {
   readonly type: "evaluation";
   readonly step: number;
+  /** Where the weights are not those of the run at that step: the file that they are from. */
+  readonly weights?: string;
 }
 
 export type MetricsLine = StepLine | ResumeLine | StopLine | EvaluationLine;

@@ -38,7 +38,7 @@ export const RULES = [
 
 export type Rule = (typeof RULES)[number];
 
-export interface ReadOptions {
+export interface ReadSafetensorsOptions {
   /** Reads float16 and bfloat16 as float32, which has all of their numbers; by default they are refused. */
   readonly widenHalves?: boolean;
 }
@@ -72,7 +72,7 @@ const OPENING_BRACE = 0x7b;
  * The contents of a file. `file` may be a view of a larger buffer: nothing outside it is read. The tensors own their
  * data. Throws CheckpointError, which names the rule that is broken.
  */
-export function readSafetensors(file: Uint8Array, { widenHalves = false }: ReadOptions = {}): SafeTensors {
+export function readSafetensors(file: Uint8Array, { widenHalves = false }: ReadSafetensorsOptions = {}): SafeTensors {
   const { header, dataStart } = readHeader(file);
   const { [METADATA_KEY]: rawMetadata, ...rest } = header;
   const metadata = readMetadata(rawMetadata);

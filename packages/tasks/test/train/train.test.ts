@@ -14,6 +14,7 @@ import { randomDepth, type SolveStatus, STATUSES } from "@banach/fprnn";
 import { backendNames, findBackend } from "../../src/cli/backends.ts";
 import { describe, expect, test } from "vitest";
 import { buildModel } from "../../src/models/build.ts";
+import type { FixedPointLayer } from "../../src/run/config.ts";
 import { parseGroup } from "../../src/groups/index.ts";
 import { wordProblem } from "../../src/tasks/index.ts";
 import { fixed, type SequenceModel, type StepEvent, train, type TrainOptions, uniform } from "../../src/train/index.ts";
@@ -225,18 +226,20 @@ test("abort ends after the step at hand, the time limit too", async () => {
 
 describe("random depth", () => {
   /** Tolerance 0: solvers make all the iterations that they may make. */
-  const model = buildModel(
-    {
-      kind: "fp-rnn",
-      dModel: 4,
-      expand: 1,
-      layers: 1,
-      mixer: { kind: "householder", rank: 1, gain: 1 },
-      solver: { kind: "sequential", tol: 0, maxSteps: 6 },
-      adjoint: { kind: "through-time" },
-    },
-    task.vocabulary,
-  );
+  const modelOf = (layer: FixedPointLayer): SequenceModel =>
+    buildModel(
+      {
+        ...layer,
+        dModel: 4,
+        expand: 1,
+        layers: 1,
+        mixer: { kind: "householder", rank: 1, gain: 1 },
+        solver: { kind: "sequential", tol: 0, maxSteps: 6 },
+        adjoint: { kind: "through-time" },
+      },
+      task.vocabulary,
+    );
+  const model = modelOf({ kind: "fp-rnn" });
   const deep = { model, depth: randomDepth(), lengths: fixed(3), steps: 10 };
 
   test("limits each batch by a number of its own, in one program", async () => {
@@ -246,6 +249,15 @@ describe("random depth", () => {
     expect(new Set(drawn).size).toBeGreaterThan(2);
     expect(events.map(({ maxIterations }) => maxIterations)).toEqual(drawn.map((depth) => Math.min(depth, 6)));
     expect(device.compiledPrograms).toBe(1);
+  });
+
+  test.each([
+    { kind: "fp-rnn" },
+    { kind: "fp-mamba", dState: 2 },
+    { kind: "fp-mamba-2", dState: 2, headDim: 2 },
+  ] as const)("limits the layers of $kind", async (layer) => {
+    const { events } = await run({ ...deep, model: modelOf(layer), steps: 2, depth: { draw: () => 3 } });
+    expect(events.map(({ maxIterations }) => maxIterations)).toEqual([3, 3]);
   });
 
   test("is drawn by the seed and the step, wherever a run is taken up again", async () => {
