@@ -246,6 +246,28 @@ describe("what does not fit", () => {
   });
 });
 
+test("a flipped bit is refused, or read as other numbers of the same model, and changes nothing that is there", () => {
+  const small = languageModel({ vocabulary: 2, dModel: 2, layers: [] });
+  const like = small.init(key(1));
+  const before = bitsOf(like);
+  const shapes = treeLeaves<HostTensor>(like as never).map(({ path, leaf }) => [path, leaf.type]);
+  const file = writeWeights(small.init(key(2)), { naming: "mamba-ssm" });
+  let refused = 0;
+  for (let bit = 0; bit < 8 * file.length; bit++) {
+    const damaged = file.slice();
+    damaged[bit >> 3]! ^= 1 << (bit & 7);
+    try {
+      const read = readWeights(damaged, like);
+      expect(treeLeaves<HostTensor>(read as never).map(({ path, leaf }) => [path, leaf.type])).toEqual(shapes);
+    } catch (error) {
+      refused++;
+      expect(error, `bit ${bit}`).toBeInstanceOf(CheckpointError);
+    }
+  }
+  expect(refused).toBeGreaterThan(1000);
+  expect(bitsOf(like)).toEqual(before);
+});
+
 describe("element types", () => {
   const like = { w: array([0, 0, 0]) };
   const like64 = { w: array([0, 0, 0], { dtype: "float64" }) };
