@@ -216,9 +216,13 @@ export function evaluationTable(rows: readonly EvaluationRow[]): readonly string
   );
 }
 
-/** Token accuracy at a length as solved in training; NaN if it was not evaluated. */
+/**
+ * Token accuracy at a length in the worst of the ways in which it was solved: a model that is right with one of them only
+ * has learnt its solver. NaN, which reaches nothing, if the length was not evaluated.
+ */
 export function accuracyAt(rows: readonly EvaluationRow[], length: number): number {
-  return rows.find((row) => row.length === length)?.tokenAccuracy ?? Number.NaN;
+  const accuracies = rows.filter((row) => row.length === length).map(({ tokenAccuracy }) => tokenAccuracy);
+  return accuracies.length === 0 ? Number.NaN : Math.min(...accuracies);
 }
 
 /** The length that a run trains for. */

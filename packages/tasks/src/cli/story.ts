@@ -11,7 +11,7 @@ export interface Story {
   readonly plan: (seed: number) => RunPlan;
   /** Lengths of the evaluation, the trained one first. */
   readonly lengths: readonly number[];
-  /** Share of tokens that has to be right at each of some lengths, solved either way. */
+  /** Share of tokens that has to be right at each of some lengths, solved in either way. */
   readonly wanted: readonly { readonly length: number; readonly accuracy: number }[];
   /** Another model, trained on the same for as many steps and shown below; nothing is wanted of it. */
   readonly baseline?: { readonly name: string; readonly plan: (plan: RunPlan) => RunPlan };
@@ -35,14 +35,18 @@ export async function finishStory(story: Story, options: SessionOptions): Promis
     report.result("");
   }
   report.result(story.meaning);
-  let exit: ExitCode = EXIT.ok;
-  for (const { length, accuracy } of story.wanted) {
+  const missed = missedBy(story, rows);
+  for (const text of missed) report.warn(text);
+  return missed.length === 0 ? EXIT.ok : EXIT.checkFailed;
+}
+
+/** What is wanted and did not come out, a sentence each. */
+export function missedBy({ wanted }: Pick<Story, "wanted">, rows: readonly EvaluationRow[]): readonly string[] {
+  return wanted.flatMap(({ length, accuracy }) => {
     const reached = accuracyAt(rows, length);
-    if (reached >= accuracy) continue;
-    report.warn(`only ${formatPercent(reached)} right at length ${length}, ${formatPercent(accuracy)} wanted`);
-    exit = EXIT.checkFailed;
-  }
-  return exit;
+    if (reached >= accuracy) return [];
+    return [`only ${formatPercent(reached)} right at length ${length}, ${formatPercent(accuracy)} wanted`];
+  });
 }
 
 /** Trains the baseline in a folder in that of the run, and evaluates it. */

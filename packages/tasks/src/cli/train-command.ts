@@ -138,7 +138,7 @@ function quote(path: string): string {
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** A table at the trained length; the target, if there is one, has to hold in it. */
+/** A table at the trained length; the target, if there is one, has to hold in all of it. */
 async function finishTraining(options: SessionOptions): Promise<ExitCode> {
   const { run, report } = options;
   const length = fullLengthOf(run.config);
