@@ -10,7 +10,7 @@ import {
   type Tracer,
 } from "@banach/autograd";
 import type { CausalAdjoint, ParallelAdjoint } from "./adjoints/index.ts";
-import { truncated } from "./adjoints/index.ts";
+import { throughTime, truncated } from "./adjoints/index.ts";
 import type { CausalProblem, Problem } from "./problem.ts";
 import {
   type CausalSolver,
@@ -20,7 +20,7 @@ import {
   type Solver,
   type Tolerances,
 } from "./solvers/index.ts";
-import { STATUSES, type SolveStats } from "./stats.ts";
+import { STATUSES, type SolveStats, type SolveStatus } from "./stats.ts";
 
 /** Options for a problem of which only the map is known. */
 export interface FixedPointOptions extends Partial<Tolerances> {
@@ -32,7 +32,8 @@ export interface FixedPointOptions extends Partial<Tolerances> {
 
 /**
  * What may stand together for a causal problem: every solver goes with the adjoints that need only the map; those that
- * differentiate a sweep through time need a solver that makes one. By default picard() and truncated().
+ * differentiate a sweep through time need a solver that makes one. By default picard(), and the adjoint that suits the
+ * solver: throughTime() for one that steps through time, else truncated().
  */
 export type SolverAndAdjoint =
   | { readonly solver?: Solver; readonly adjoint?: ParallelAdjoint }
@@ -42,7 +43,9 @@ export type SolverAndAdjoint =
 export type CausalFixedPointOptions = Partial<Tolerances> & SolverAndAdjoint;
 
 /** The pair with its defaults. Throws ArgumentError if the types were circumvented and the two do not fit. */
-export function solverAndAdjoint({ solver = picard(), adjoint = truncated() }: SolverAndAdjoint): SolverAndAdjoint {
+export function solverAndAdjoint(options: SolverAndAdjoint): Required<SolverAndAdjoint> {
+  const { solver = picard() } = options;
+  const { adjoint = solver.kind === "causal" ? throughTime() : truncated() } = options;
   if (adjoint.kind === "parallel") return { solver, adjoint };
   if (solver.kind === "causal") return { solver, adjoint };
   throw new ArgumentError(
@@ -81,12 +84,12 @@ export function fixedPoint<Theta, State>(
   theta: Theta,
   options: CausalFixedPointOptions = {},
 ): Solved<State> {
-  const { adjoint = truncated() } = solverAndAdjoint(options);
+  const { adjoint } = solverAndAdjoint(options);
   const solver = solverOf(options);
   requireStart(y0);
   const problem = checked<AnyProblem<Theta, State>, Theta>(given);
   if (adjoint.kind === "causal" && solver.kind === "causal") {
-    const causal = requireCausal(problem, adjoint.name);
+    const causal = requireCausal(problem, options.adjoint === undefined ? solver.name : adjoint.name);
     return adjoint.apply(causal, solver.start?.(causal, y0, theta) ?? y0, theta, solver);
   }
   return (adjoint as ParallelAdjoint).apply(problem, theta, () => iterate(problem, y0, theta, solver), y0);
@@ -190,12 +193,18 @@ export async function solve<Theta>(
   return solution;
 }
 
+const REMEDIES: Readonly<Record<Exclude<SolveStatus, "converged">, string>> = {
+  maxSteps: "Raise maxSteps or tol",
+  diverged: "Use a map that contracts, such as a mixer of gain 1, or damp the step",
+  nonFinite: "Look for NaN or infinity in theta and y0, or scale the map down",
+};
+
 function requireConverged(stats: SolveStats<HostTensor>, { tol, maxSteps }: Tolerances): void {
   stats.status.data.forEach((code, sequence) => {
     const status = STATUSES[code] ?? "nonFinite";
     if (status === "converged" || (status === "maxSteps" && tol === 0)) return;
     throw new NotConvergedError(
-      `sequence ${sequence} of ${stats.status.data.length}: ${status} after ${stats.iterations.data[sequence] ?? 0} iterations with residual ${stats.residual.data[sequence] ?? Number.NaN}; tol is ${tol}, maxSteps ${maxSteps}. Raise maxSteps, damp the step, or pass throw: false`,
+      `sequence ${sequence} of ${stats.status.data.length}: ${status} after ${stats.iterations.data[sequence] ?? 0} iterations with residual ${stats.residual.data[sequence] ?? Number.NaN}; tol is ${tol}, maxSteps ${maxSteps}. ${REMEDIES[status]}, or pass throw: false`,
     );
   });
 }

@@ -75,6 +75,7 @@ export {
   type OrthogonalParams,
   solveWoodbury,
 } from "./mixers/index.ts";
+export { authors, type AuthorsLayer, type AuthorsOptions } from "./presets.ts";
 export { type Causal, type CausalProblem, causalProblem, type Pieces, type Problem } from "./problem.ts";
 export {
   anderson,

@@ -31,13 +31,16 @@ export function statusOf(residual: Tracer, tol: number, diverged: Operand = fals
   return where(residual.isFinite(), given, code("nonFinite")).astype("int32");
 }
 
+/** Keeps the residual of an iterate of zeros finite. */
+export const TINY = 1e-8;
+
 /**
  * max_c |y_new - y| / (max_c |y_new| + 1e-8) over the last axis: [..., channel] -> [...]. The ratio of the authors'
  * stopping rule, taken per time step; callers take the maximum over time.
  */
 export function relativeResidual(y: Tracer, next: Tracer): Tracer {
   const change = next.sub(y).abs().max({ axes: -1 });
-  return change.div(next.abs().max({ axes: -1 }).add(1e-8));
+  return change.div(next.abs().max({ axes: -1 }).add(TINY));
 }
 
 /** Stats carry no gradient. */

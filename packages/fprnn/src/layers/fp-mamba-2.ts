@@ -59,7 +59,7 @@ interface FpMamba2ShapeOptions<M extends Mixer> {
   readonly dtype?: random.RandomDType;
 }
 
-/** Sizes and mixer, and a solver and adjoint that fit each other: by default picard() and truncated(). */
+/** Sizes and mixer, and a solver and adjoint that fit each other, by default as of `fixedPoint`. */
 export type FpMamba2Options<M extends Mixer> = FpMamba2ShapeOptions<M> & SolverAndAdjoint;
 
 export interface FpMamba2Layer<M extends Mixer> extends Layer<

@@ -55,7 +55,7 @@ interface FpMambaShapeOptions<M extends Mixer> {
   readonly dtype?: random.RandomDType;
 }
 
-/** Sizes and mixer, and a solver and adjoint that fit each other: by default picard() and truncated(). */
+/** Sizes and mixer, and a solver and adjoint that fit each other, by default as of `fixedPoint`. */
 export type FpMambaOptions<M extends Mixer> = FpMambaShapeOptions<M> & SolverAndAdjoint;
 
 export interface FpMambaLayer<M extends Mixer> extends Layer<

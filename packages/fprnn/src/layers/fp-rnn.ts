@@ -45,7 +45,7 @@ interface FpRnnShapeOptions<M extends Mixer> {
   readonly dtype?: random.RandomDType;
 }
 
-/** Sizes and mixer, and a solver and adjoint that fit each other: by default picard() and truncated(). */
+/** Sizes and mixer, and a solver and adjoint that fit each other, by default as of `fixedPoint`. */
 export type FpRnnOptions<M extends Mixer> = FpRnnShapeOptions<M> & SolverAndAdjoint;
 
 /** A layer's fixed point laid open: for audits, other solvers, and looking at residuals. */

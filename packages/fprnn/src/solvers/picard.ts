@@ -5,7 +5,7 @@ import type { Problem } from "../problem.ts";
 import { detachStats, relativeResidual, statusOf } from "../stats.ts";
 import { iterateTo } from "./loop.ts";
 import { quantile } from "./quantile.ts";
-import { largestChange, ranAway } from "./runaway.ts";
+import { largestChange, ranAway, wasRunningAway } from "./runaway.ts";
 import { type Limits, type ParallelSolver, requireTolerances, type Solved, type SolverOptions } from "./solver.ts";
 import { finishTrace, NOT_MADE, record, requireTrace, startTrace, type TraceCarry } from "./trace.ts";
 
@@ -100,8 +100,10 @@ function iterate<Theta>(problem: Problem<Theta>, y0: Tracer, theta: Theta, optio
   const { carry } = iterateTo(goOn, (c: Carry) => sweep(problem, theta, options, c), init, limits);
   const y = stopGradient(carry.current?.kept ?? carry.y);
   // The residual of what is returned, not of the iterate before it; an adjoint that steps from here shares this map.
-  const residual = relativeResidual(y, problem.step(y, theta)).max({ axes: 1 });
-  const status = statusOf(residual, tol, carry.failed);
+  const next = problem.step(y, theta);
+  const residual = relativeResidual(y, next).max({ axes: 1 });
+  const lost = wasRunningAway({ change: largestChange(y, next), first: carry.first, residual, tol });
+  const status = statusOf(residual, tol, carry.failed.or(lost));
   const residuals = carry.trace === undefined ? {} : { residuals: finishTrace(carry.trace) };
   return { y, stats: detachStats({ status, iterations: carry.iterations, residual, ...residuals }) };
 }

@@ -2,9 +2,9 @@
 import { ArgumentError, full, scan, stopGradient, type Tracer, where } from "@banach/autograd";
 import { requireOneOf } from "../options.ts";
 import type { Causal, CausalProblem } from "../problem.ts";
-import { detachStats, relativeResidual, statusOf } from "../stats.ts";
+import { detachStats, relativeResidual, statusOf, TINY } from "../stats.ts";
 import { iterateTo } from "./loop.ts";
-import { largestChange, ranAwayLocally } from "./runaway.ts";
+import { largestChange, ranAwayLocally, wasRunningAwayLocally } from "./runaway.ts";
 import {
   type CausalSolver,
   LOCAL_METHODS,
@@ -221,8 +221,11 @@ function solveLocally<Theta, Input, State, Context>(
     },
     { ...tolerances, rows: [start.dim(0)] },
   );
-  const diverged = carry.residual.equal(GIVEN_UP);
-  return { solution: stopGradient(carry.y), iterations: steps, trace: carry.trace?.values ?? null, diverged };
+  const { y, residual, first } = carry;
+  // The change of the last iteration, by the definition of the residual.
+  const change = residual.mul(y.abs().max({ axes: -1 }).add(TINY));
+  const diverged = residual.equal(GIVEN_UP).or(wasRunningAwayLocally({ change, first, residual, tol }));
+  return { solution: stopGradient(y), iterations: steps, trace: carry.trace?.values ?? null, diverged };
 }
 
 interface LocalCarry {

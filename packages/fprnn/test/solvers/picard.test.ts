@@ -41,6 +41,14 @@ describe("picard", () => {
     ).rejects.toThrow(NotConvergedError);
   });
 
+  it("says so too of a map that expands too slowly to be given up", async () => {
+    const options = { solver: picard({ tol: 1e-6, maxSteps: 100 }), throw: false };
+    // 1.05^100 = 131.5.
+    const { stats } = await solve(device, scalarMap(-1.05), constantData(0), constantData(1), options);
+    expect(Array.from(stats.iterations.data)).toEqual([100, 100]);
+    expect(status(stats.status.data)).toEqual(["diverged", "diverged"]);
+  });
+
   it("reports a map of period two as not converged, and solves it with damping", async () => {
     const flip = scalarMap(-1);
     const plain = await solve(device, flip, constantData(0), constantData(1), { tol: 1e-9, throw: false });

@@ -71,6 +71,10 @@ describe("sequential", () => {
     expect(stats.iterations.data[1]).toBeLessThan(20);
     expect(Math.abs(y.data[4]!)).toBeGreaterThan(100);
     expect(y.data.every(Number.isFinite)).toBe(true);
+    // Too slow to run away in 80 iterations, and yet it grows: 1.03^80 = 10.6.
+    const slowly = await solveSlope(-1.03, [0, 0, 0, 0, 1, 0]);
+    expect(slowly.stats.iterations.data[1]).toBe(80);
+    expect(names(slowly.stats.status.data)).toEqual(["converged", "diverged"]);
     const slow = await solveSlope(-1.001, [0, 0, 0, 0, 1, 0]);
     expect(names(slow.stats.status.data)).toEqual(["converged", "maxSteps"]);
   });
