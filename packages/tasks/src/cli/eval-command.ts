@@ -10,8 +10,9 @@ import { EXIT } from "./exit-codes.ts";
 import { interruptible } from "./interrupt.ts";
 import type { Io } from "./io.ts";
 import { reporter } from "./reporter.ts";
-import { evaluateRun, evaluationTable, fullLengthOf, trainingVariants } from "./session.ts";
+import { evaluateRun, evaluationTable, fullLengthOf } from "./session.ts";
 import { solverOf } from "./train-options.ts";
+import { SECOND_STEPS, trainingVariants } from "./variants.ts";
 import { readFileOf, type WeightsFlags } from "./weights-options.ts";
 
 export interface EvalFlags extends BackendFlags, WeightsFlags {
@@ -31,7 +32,9 @@ export async function evalCommand(io: Io, path: string, command: Command): Promi
   const weights = readFileOf("weights", flags);
   const folder = await openRun(path);
   const { config } = folder;
-  const variants = variantsOf(config, flags);
+  const full = fullLengthOf(config);
+  const lengths = flags.lengths ?? [full, 2 * full, 3 * full, 4 * full];
+  const variants = variantsOf(config, flags, Math.max(...lengths));
   const backends = preferred(flags, config);
   const restarted = restartFor(backends, io);
   if (restarted !== null) return restarted;
@@ -40,7 +43,6 @@ export async function evalCommand(io: Io, path: string, command: Command): Promi
   const loaded = weights === undefined ? null : await weights(start.params);
   const state = loaded === null ? await folder.load(start) : { ...start, params: loaded.params };
   const run = loaded === null ? folder : noting(folder, loaded.record.file);
-  const full = fullLengthOf(config);
   const opened = await openBackend(backends, flags, report);
   await using device = opened.device;
   const which = loaded === null ? `after step ${state.counters.step}` : `with the weights of ${loaded.record.file}`;
@@ -55,7 +57,7 @@ export async function evalCommand(io: Io, path: string, command: Command): Promi
       report,
       signal,
       variants,
-      lengths: flags.lengths ?? [full, 2 * full, 3 * full, 4 * full],
+      lengths,
       batch: flags.batch,
       batches: flags.batches,
     });
@@ -73,11 +75,15 @@ function noting(folder: RunFolder, weights: string): RunFolder {
 const MAX_STEPS_FACTOR = 10;
 
 /** In words. */
-export const MAX_STEPS_DEFAULT: string = `as in training, and twice as many at a tenth of its tolerance; ${MAX_STEPS_FACTOR} times as many with --solver or --tol`;
+export const MAX_STEPS_DEFAULT: string = `as in training, and twice as many at a tenth of its tolerance; ${SECOND_STEPS} or more of the second solver; ${MAX_STEPS_FACTOR} times as many with --solver or --tol`;
 
-/** As in training and tighter, or the one way of solving that the options describe. */
-function variantsOf(config: RunConfig, { solver, chunk, tol, maxSteps }: EvalFlags): readonly Variant[] {
-  if ([solver, chunk, tol, maxSteps].every((flag) => flag === undefined)) return trainingVariants(config);
+/** As in training, tighter and by a second solver, or the one way of solving that the options describe. */
+function variantsOf(
+  config: RunConfig,
+  { solver, chunk, tol, maxSteps }: EvalFlags,
+  longest: number,
+): readonly Variant[] {
+  if ([solver, chunk, tol, maxSteps].every((flag) => flag === undefined)) return trainingVariants(config, longest);
   if (!isFixedPoint(config.model)) {
     const given = Object.entries({ solver, chunk, tol, "max-steps": maxSteps }).flatMap(([name, value]) =>
       value === undefined ? [] : [`--${name} ${value}`],
@@ -93,5 +99,5 @@ function variantsOf(config: RunConfig, { solver, chunk, tol, maxSteps }: EvalFla
   const adjoint = chosen.kind === "sequential" ? defaultAdjoint(chosen) : ({ kind: "truncated", steps: 1 } as const);
   const { name } = buildSolver(chosen);
   const model = buildModel({ ...config.model, solver: chosen, adjoint }, buildTask(config).vocabulary);
-  return [{ label: `${name} tol ${chosen.tol}, up to ${chosen.maxSteps} iterations`, model }];
+  return [{ solver: name, label: `tol ${chosen.tol}, up to ${chosen.maxSteps} iterations`, model }];
 }

@@ -57,7 +57,12 @@ function buildProgram(io: Io, runner: Runner): Command {
   prepare(evaluation, io)
     .argument("<folder>", "folder of the run", folder)
     .option("--lengths <list>", "lengths (default: 1, 2, 3, 4 times the trained one)", positiveIntegers)
-    .addOption(new Option("--solver <name>", "another solver than in training").choices(SOLVERS))
+    .addOption(
+      new Option(
+        "--solver <name>",
+        "this solver alone; by default that of training and a second one, picard or sequential",
+      ).choices(SOLVERS),
+    )
     .option("--chunk <n>", CHUNK_HELP, positiveInteger)
     .option("--tol <tolerance>", "another tolerance; by default that of training and a tenth of it", nonNegative)
     .option("--max-steps <n>", `iterations of the solver, at most (default: ${MAX_STEPS_DEFAULT})`, positiveInteger)

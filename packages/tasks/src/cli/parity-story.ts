@@ -44,5 +44,5 @@ export const parityStory: Story = {
   meaning:
     "One layer whose recurrence is diagonal, with entries between 0 and 1, cannot keep parity; the first one computes a\n" +
     `dense recurrence as the fixed point of a diagonal one, and does. It was trained on lengths up to ${LENGTH}: equal figures at\n` +
-    "longer lengths, and at both tolerances, mean that it has learnt the rule and not its lengths or its solver.",
+    "longer lengths, and with both solvers, mean that it has learnt the rule and not its lengths or its solver.",
 };

@@ -1,7 +1,7 @@
 /** Training and evaluating a run folder, with progress, metrics and checkpoints: what the commands share. */
 import type { Device } from "@banach/autograd";
-import { buildLengths, buildModel, buildTask, type RunParts, solvedTo } from "../models/build.ts";
-import { isFixedPoint, type RunConfig, type RunFolder, type StepLine } from "../run/index.ts";
+import { buildLengths, buildTask, type RunParts } from "../models/build.ts";
+import type { RunConfig, RunFolder, StepLine } from "../run/index.ts";
 import {
   evaluate,
   type EvaluationRow,
@@ -13,6 +13,7 @@ import {
 } from "../train/index.ts";
 import { formatPercent, formatSeconds, formatTable } from "./format.ts";
 import type { Reporter } from "./reporter.ts";
+import { trainingVariants } from "./variants.ts";
 
 /** Between two checkpoints. */
 const CHECKPOINT_SECONDS = 30;
@@ -152,10 +153,10 @@ export interface EvaluationOptions extends Omit<SessionOptions, "parts"> {
   readonly batches?: number;
 }
 
-/** Accuracy by length, solved as in training and to a tenth of that tolerance. Written to the metrics; events are sent. */
+/** Accuracy by length, by default in all ways of `trainingVariants`. Written to the metrics; events are sent. */
 export async function evaluateRun(options: EvaluationOptions): Promise<readonly EvaluationRow[]> {
   const { run, state, device, report, signal, lengths, batch = 128, batches = 2 } = options;
-  const variants = options.variants ?? trainingVariants(run.config);
+  const variants = options.variants ?? trainingVariants(run.config, Math.max(...lengths));
   const total = lengths.length * variants.length * batches;
   const rows = await report.progress({ label: "evaluating", total }, (progress) =>
     evaluate({
@@ -179,35 +180,14 @@ export async function evaluateRun(options: EvaluationOptions): Promise<readonly 
   return rows;
 }
 
-/**
- * The model of a run as it was trained, and solved to a tenth of the tolerance with twice the iterations; where nothing is
- * solved, the model alone.
- */
-export function trainingVariants(config: RunConfig): readonly Variant[] {
-  const { model } = config;
-  const { vocabulary } = buildTask(config);
-  if (!isFixedPoint(model)) return [{ label: "no solver", model: buildModel(model, vocabulary) }];
-  const { solver, adjoint } = model;
-  const at = (tol: number, maxSteps: number): Variant => ({
-    label: `tol ${tol}`,
-    model: buildModel(solvedTo(model, tol, maxSteps), vocabulary),
-  });
-  // Rounded, so that a tenth of 0.03 is written 0.003.
-  const tighter = Number((solver.tol / 10).toPrecision(6));
-  const trained =
-    adjoint.kind === "unrolled"
-      ? { label: `${adjoint.steps} sweeps`, model: buildModel(model, vocabulary) }
-      : at(solver.tol, solver.maxSteps);
-  return [trained, at(tighter, 2 * solver.maxSteps)];
-}
-
 /** The rows as a table for people. */
 export function evaluationTable(rows: readonly EvaluationRow[]): readonly string[] {
   return formatTable(
-    ["length", "solved to", "tokens right", "sequences right", "iterations", "converged"],
+    ["length", "solver", "solved to", "tokens right", "sequences right", "iterations", "converged"],
     rows.map((row) => [
       String(row.length),
-      row.variant,
+      row.solver ?? "-",
+      row.label,
       formatPercent(row.tokenAccuracy),
       formatPercent(row.sequenceAccuracy),
       row.iterations.toFixed(1),
@@ -216,12 +196,19 @@ export function evaluationTable(rows: readonly EvaluationRow[]): readonly string
   );
 }
 
+/** Share of the sequences that a way of solving has to solve for its accuracy to say something of the model. */
+const SOLVED = 0.99;
+
 /**
  * Token accuracy at a length in the worst of the ways in which it was solved: a model that is right with one of them only
- * has learnt its solver. NaN, which reaches nothing, if the length was not evaluated.
+ * has learnt its solver. The first way is that of training, and counts as it is; the others count where they converged.
+ * NaN, which reaches nothing, if the length was not evaluated.
  */
 export function accuracyAt(rows: readonly EvaluationRow[], length: number): number {
-  const accuracies = rows.filter((row) => row.length === length).map(({ tokenAccuracy }) => tokenAccuracy);
+  const accuracies = rows
+    .filter((row) => row.length === length)
+    .filter(({ converged }, i) => i === 0 || converged >= SOLVED)
+    .map(({ tokenAccuracy }) => tokenAccuracy);
   return accuracies.length === 0 ? Number.NaN : Math.min(...accuracies);
 }
 

@@ -6,12 +6,15 @@ import { type EvaluationRow, initialState } from "../train/index.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { formatPercent } from "./format.ts";
 import { accuracyAt, evaluateRun, evaluationTable, type SessionOptions, trainRun } from "./session.ts";
+import { secondVariants, trainedVariants } from "./variants.ts";
 
 export interface Story {
   readonly plan: (seed: number) => RunPlan;
   /** Lengths of the evaluation, the trained one first. */
   readonly lengths: readonly number[];
-  /** Share of tokens that has to be right at each of some lengths, solved in either way. */
+  /** Where the second solver would take long: the lengths, and how many sequences of each, that it is given. */
+  readonly second?: { readonly lengths: readonly number[]; readonly batch: number; readonly batches: number };
+  /** Share of tokens that has to be right at each of some lengths, in every way of solving that converges. */
   readonly wanted: readonly { readonly length: number; readonly accuracy: number }[];
   /** Another model, trained on the same for as many steps and shown below; nothing is wanted of it. */
   readonly baseline?: { readonly name: string; readonly plan: (plan: RunPlan) => RunPlan };
@@ -22,8 +25,8 @@ export interface Story {
 /** Shows accuracy by length, and what it means; what is wanted has to come out. */
 export async function finishStory(story: Story, options: SessionOptions): Promise<ExitCode> {
   const { report } = options;
-  const rows = await evaluateRun({ ...options, lengths: story.lengths });
-  if (rows.length < 2 * story.lengths.length) return EXIT.interrupted;
+  const rows = await storyRows(story, options);
+  if (rows === null) return EXIT.interrupted;
   report.result("");
   for (const line of evaluationTable(rows)) report.result(line);
   report.result("");
@@ -47,6 +50,25 @@ export function missedBy({ wanted }: Pick<Story, "wanted">, rows: readonly Evalu
     if (reached >= accuracy) return [];
     return [`only ${formatPercent(reached)} right at length ${length}, ${formatPercent(accuracy)} wanted`];
   });
+}
+
+/** By length, the way of training first; null if it was interrupted. */
+async function storyRows(
+  { lengths, second }: Pick<Story, "lengths" | "second">,
+  options: SessionOptions,
+): Promise<readonly EvaluationRow[] | null> {
+  const { config } = options.run;
+  const parts = [
+    { variants: trainedVariants(config), lengths },
+    { variants: secondVariants(config, Math.max(...lengths)), lengths, ...second },
+  ];
+  const rows: EvaluationRow[] = [];
+  for (const part of parts) {
+    const found = await evaluateRun({ ...options, ...part });
+    if (found.length < part.variants.length * part.lengths.length) return null;
+    rows.push(...found);
+  }
+  return rows.sort((a, b) => a.length - b.length);
 }
 
 /** Trains the baseline in a folder in that of the run, and evaluates it. */

@@ -10,6 +10,8 @@ import { streamKey } from "./state.ts";
 export interface Variant {
   /** E.g. `tol 0.01`. */
   readonly label: string;
+  /** E.g. `picard`. */
+  readonly solver?: string;
   readonly model: SequenceModel;
 }
 
@@ -19,6 +21,11 @@ export function tolerances(
   modelAt: (tolerance: number) => SequenceModel,
 ): readonly Variant[] {
   return values.map((tolerance) => ({ label: `tol ${tolerance}`, model: modelAt(tolerance) }));
+}
+
+/** E.g. `picard tol 0.01`. */
+function nameOf({ solver, label }: Variant): string {
+  return solver === undefined ? label : `${solver} ${label}`;
 }
 
 export interface EvaluateOptions {
@@ -41,7 +48,10 @@ export interface EvaluateOptions {
 }
 
 export interface EvaluationRow {
+  /** The solver, if there is one, and the label, e.g. `picard tol 0.01`. */
   readonly variant: string;
+  readonly solver: string | null;
+  readonly label: string;
   readonly length: number;
   readonly sequences: number;
   readonly tokenAccuracy: number;
@@ -61,9 +71,9 @@ export async function evaluate(options: EvaluateOptions): Promise<readonly Evalu
     }
   }
   const params = device.put(options.params);
-  const programs = variants.map(({ label, model }) => ({
-    label,
-    run: jit(evaluationStep(model), { device, label: `evaluation, ${label}` }),
+  const programs = variants.map((variant) => ({
+    variant,
+    run: jit(evaluationStep(variant.model), { device, label: `evaluation, ${nameOf(variant)}` }),
   }));
   const root = streamKey(options.key, "evaluation");
   const total = lengths.length * variants.length * batches;
@@ -72,7 +82,7 @@ export async function evaluate(options: EvaluateOptions): Promise<readonly Evalu
   try {
     for (const length of lengths) {
       const lengthKey = random.foldIn(root, length);
-      for (const { label, run } of programs) {
+      for (const { variant, run } of programs) {
         const measured: Measures[] = [];
         for (let i = 0; i < batches; i++) {
           if (signal?.aborted === true) return rows;
@@ -83,7 +93,7 @@ export async function evaluate(options: EvaluateOptions): Promise<readonly Evalu
           // Lets signals in, as in training.
           await setImmediate();
         }
-        rows.push(summarise(label, length, batch, measured));
+        rows.push(summarise(variant, length, batch, measured));
       }
     }
     return rows;
@@ -96,10 +106,12 @@ function evaluationStep(model: SequenceModel): (params: Params, batch: TracedBat
   return (params, batch) => measure(model.apply(params, batch.inputs), batch).vector;
 }
 
-function summarise(variant: string, length: number, batch: number, measured: readonly Measures[]): EvaluationRow {
+function summarise(variant: Variant, length: number, batch: number, measured: readonly Measures[]): EvaluationRow {
   const mean = (name: keyof Measures): number => measured.reduce((sum, m) => sum + m[name], 0) / measured.length;
   return {
-    variant,
+    variant: nameOf(variant),
+    solver: variant.solver ?? null,
+    label: variant.label,
     length,
     sequences: batch * measured.length,
     tokenAccuracy: mean("tokenAccuracy"),

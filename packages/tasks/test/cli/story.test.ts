@@ -5,7 +5,8 @@ import { parityStory } from "../../src/cli/parity-story.ts";
 import { buildModel, buildTask } from "../../src/models/build.ts";
 import { accuracyAt, fullLengthOf } from "../../src/cli/session.ts";
 import { missedBy } from "../../src/cli/story.ts";
-import { formatConfig, parseConfig } from "../../src/run/config.ts";
+import { secondVariants, trainedVariants, trainingVariants } from "../../src/cli/variants.ts";
+import { type FixedPointModel, formatConfig, parseConfig, type RunConfig } from "../../src/run/config.ts";
 import type { EvaluationRow } from "../../src/train/index.ts";
 
 test.each([
@@ -16,7 +17,10 @@ test.each([
   expect(buildModel(config.model, buildTask(config).vocabulary)).toBeDefined();
   expect(story.lengths[0]).toBe(fullLengthOf(config));
   expect(Math.max(...story.lengths)).toBeGreaterThanOrEqual(4 * fullLengthOf(config));
-  for (const { length } of story.wanted) expect(story.lengths).toContain(length);
+  for (const { length } of story.wanted) {
+    expect(story.lengths).toContain(length);
+    expect(story.second?.lengths ?? story.lengths).toContain(length);
+  }
 });
 
 test.each([
@@ -28,14 +32,16 @@ test.each([
 });
 
 describe("what is wanted of a story", () => {
-  const row = (length: number, tokenAccuracy: number): EvaluationRow => ({
+  const row = (length: number, tokenAccuracy: number, converged = 1): EvaluationRow => ({
     variant: "",
+    solver: null,
+    label: "",
     length,
     sequences: 256,
     tokenAccuracy,
     sequenceAccuracy: tokenAccuracy,
     iterations: 7,
-    converged: 1,
+    converged,
   });
   const story = { wanted: [{ length: 16, accuracy: 0.99 }] };
 
@@ -46,8 +52,61 @@ describe("what is wanted of a story", () => {
     expect(missedBy(story, [row(16, 1), row(16, 0.99)])).toEqual([]);
   });
 
+  test("is not asked of a second way that does not converge, but always of that of training", () => {
+    expect(accuracyAt([row(16, 1), row(16, 0.98, 0.99), row(16, 0.1, 0.98)], 16)).toBe(0.98);
+    expect(accuracyAt([row(16, 0.1, 0), row(16, 1)], 16)).toBe(0.1);
+  });
+
   test("has not come out where nothing was evaluated", () => {
     expect(accuracyAt([row(80, 1)], 16)).toBeNaN();
     expect(missedBy(story, [row(80, 1)])).toHaveLength(1);
+  });
+});
+
+describe("the ways in which a run is solved", () => {
+  const made = parityStory.plan(0);
+  const config = (model: Partial<FixedPointModel>): RunConfig => ({
+    ...made,
+    model: { ...made.model, ...model } as FixedPointModel,
+    backend: "wasm",
+    relaxed: false,
+  });
+  const names = (model: Partial<FixedPointModel>): readonly string[] =>
+    trainingVariants(config(model), 16).map(({ solver = "", label }) => `${solver} ${label}`);
+  const limits = { tol: 0.03, maxSteps: 40 };
+  const truncated = { kind: "truncated", steps: 1 } as const;
+
+  test.each<[string, Partial<FixedPointModel>, readonly string[]]>([
+    [
+      "sequential, and by picard",
+      {},
+      ["sequential tol 0.03", "sequential tol 0.003", "picard tol 0.03", "picard tol 0.003"],
+    ],
+    [
+      "picard, and sequential",
+      { solver: { kind: "picard", ...limits }, adjoint: truncated },
+      ["picard tol 0.03", "picard tol 0.003", "sequential tol 0.03", "sequential tol 0.003"],
+    ],
+    [
+      "chunked, and by picard",
+      { solver: { kind: "chunked", chunk: 4, ...limits } },
+      ["chunked(4) tol 0.03", "chunked(4) tol 0.003", "picard tol 0.03", "picard tol 0.003"],
+    ],
+    [
+      "without a tolerance, by numbers of iterations",
+      { solver: { kind: "sequential", tol: 0, maxSteps: 40 } },
+      ["sequential 40 iterations", "sequential 80 iterations", "picard 400 iterations"],
+    ],
+    [
+      "unrolled, and solved",
+      { solver: { kind: "picard", ...limits }, adjoint: { kind: "unrolled", steps: 8 } },
+      ["unrolled 8 sweeps", "picard tol 0.003", "sequential tol 0.03", "sequential tol 0.003"],
+    ],
+  ])("are %s", (_, model, expected) => expect(names(model)).toEqual(expected));
+
+  test("are none but the model where nothing is solved", () => {
+    const plain = { ...config({}), model: { kind: "mamba", dState: 4, dModel: 8, expand: 1, layers: 1 } } as const;
+    expect(trainedVariants(plain)).toMatchObject([{ label: "no solver" }]);
+    expect(secondVariants(plain, 16)).toEqual([]);
   });
 });
