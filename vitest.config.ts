@@ -31,7 +31,7 @@ export default defineConfig({
     // Vitest leaves one core free by itself, which is half of a machine with two.
     maxWorkers: availableParallelism(),
     setupFiles: [`${root}packages/autograd/test/properties.ts`],
-    reporters: ["default", `${root}packages/autograd/test/property-reporter.ts`],
+    reporters: ["default", `${root}packages/autograd/test/property-reporter.ts`, `${root}scripts/hang-reporter.mjs`],
     projects: [
       ...packages.map((name) => project(name, `packages/${name}/test/**/*.test.ts`)),
       project("docs", "docs/**/*.test.ts"),
