@@ -27,7 +27,7 @@ export function parityPlan(seed: number): FixedPointPlan {
     seed,
     // So many, because what comes after the first perfect batches is what carries over to longer sequences.
     target: { accuracy: 0.999, batches: 10 },
-    timeLimit: 240,
+    timeLimit: 60,
   };
 }
 
@@ -40,7 +40,8 @@ export const parityStory: Story = {
   plan: parityPlan,
   lengths: [1, 4, 16].map((factor) => factor * LENGTH),
   wanted: [1, 16].map((factor) => ({ length: factor * LENGTH, accuracy: 0.99 })),
-  baseline: { name: "one plain Mamba layer", plan: baselinePlan },
+  // It has about a half where it does not guess.
+  baseline: { name: "one plain Mamba layer", plan: baselinePlan, fails: [{ length: 16 * LENGTH, below: 0.9 }] },
   meaning:
     "One layer whose recurrence is diagonal, with entries between 0 and 1, cannot keep parity; the first one computes a\n" +
     `dense recurrence as the fixed point of a diagonal one, and does. It was trained on lengths up to ${LENGTH}: equal figures at\n` +

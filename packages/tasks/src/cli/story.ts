@@ -16,13 +16,20 @@ export interface Story {
   readonly second?: { readonly lengths: readonly number[]; readonly batch: number; readonly batches: number };
   /** Share of tokens that has to be right at each of some lengths, in every way of solving that converges. */
   readonly wanted: readonly { readonly length: number; readonly accuracy: number }[];
-  /** Another model, trained on the same for as many steps and shown below; nothing is wanted of it. */
-  readonly baseline?: { readonly name: string; readonly plan: (plan: RunPlan) => RunPlan };
+  /** Another model, trained on the same for as many steps and shown below, to show what it cannot do. */
+  readonly baseline?: Baseline;
   /** A few lines for a newcomer. */
   readonly meaning: string;
 }
 
-/** Shows accuracy by length, and what it means; what is wanted has to come out. */
+export interface Baseline {
+  readonly name: string;
+  readonly plan: (plan: RunPlan) => RunPlan;
+  /** Shares of tokens that it stays below: if it does not, the story is not true. */
+  readonly fails: readonly { readonly length: number; readonly below: number }[];
+}
+
+/** Shows accuracy by length, and what it means; what is wanted has to come out, and the baseline has to fail. */
 export async function finishStory(story: Story, options: SessionOptions): Promise<ExitCode> {
   const { report } = options;
   const rows = await storyRows(story, options);
@@ -30,15 +37,16 @@ export async function finishStory(story: Story, options: SessionOptions): Promis
   report.result("");
   for (const line of evaluationTable(rows)) report.result(line);
   report.result("");
+  const missed = [...missedBy(story, rows)];
   if (story.baseline !== undefined) {
     const beside = await baselineRows(story.baseline, story.lengths, options);
     if (beside.length < story.lengths.length) return EXIT.interrupted;
     report.result(`${story.baseline.name}, as many steps:`);
     for (const line of evaluationTable(beside)) report.result(line);
     report.result("");
+    missed.push(...missedByBaseline(story.baseline, beside));
   }
   report.result(story.meaning);
-  const missed = missedBy(story, rows);
   for (const text of missed) report.warn(text);
   return missed.length === 0 ? EXIT.ok : EXIT.checkFailed;
 }
@@ -49,6 +57,18 @@ export function missedBy({ wanted }: Pick<Story, "wanted">, rows: readonly Evalu
     const reached = accuracyAt(rows, length);
     if (reached >= accuracy) return [];
     return [`only ${formatPercent(reached)} right at length ${length}, ${formatPercent(accuracy)} wanted`];
+  });
+}
+
+/** What the baseline can do though it should not, a sentence each. */
+export function missedByBaseline(
+  { name, fails }: Pick<Baseline, "name" | "fails">,
+  rows: readonly EvaluationRow[],
+): readonly string[] {
+  return fails.flatMap(({ length, below }) => {
+    const reached = accuracyAt(rows, length);
+    if (reached < below) return [];
+    return [`${name} has ${formatPercent(reached)} right at length ${length}, below ${formatPercent(below)} expected`];
   });
 }
 
@@ -73,7 +93,7 @@ async function storyRows(
 
 /** Trains the baseline in a folder in that of the run, and evaluates it. */
 async function baselineRows(
-  { name, plan }: NonNullable<Story["baseline"]>,
+  { name, plan }: Baseline,
   lengths: readonly number[],
   options: SessionOptions,
 ): Promise<readonly EvaluationRow[]> {

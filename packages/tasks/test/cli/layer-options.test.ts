@@ -67,7 +67,12 @@ test("a run by unrolled sweeps is evaluated as it was trained, and by its solver
   const flags = ["--adjoint", "unrolled", "--adjoint-steps", "4", "--steps", "1"];
   expect((await banach(["train", ...tiny, ...flags, "--out", run])).code).toBe(0);
   const { stdout } = await banach(["eval", run, "--lengths", "3", "--batch", "4", "--json"]);
-  expect(jsonLines(stdout)).toMatchObject([{ variant: "4 sweeps", iterations: 4 }, { variant: "tol 0.003" }]);
+  expect(jsonLines(stdout)).toMatchObject([
+    { variant: "unrolled 4 sweeps", solver: "unrolled", iterations: 4 },
+    { label: "tol 0.003" },
+    { label: "tol 0.03" },
+    { label: "tol 0.003" },
+  ]);
 });
 
 test.each([

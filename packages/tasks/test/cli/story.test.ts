@@ -4,7 +4,7 @@ import { a5Story } from "../../src/cli/a5-story.ts";
 import { parityStory } from "../../src/cli/parity-story.ts";
 import { buildModel, buildTask } from "../../src/models/build.ts";
 import { accuracyAt, fullLengthOf } from "../../src/cli/session.ts";
-import { missedBy } from "../../src/cli/story.ts";
+import { missedBy, missedByBaseline } from "../../src/cli/story.ts";
 import { secondVariants, trainedVariants, trainingVariants } from "../../src/cli/variants.ts";
 import { type FixedPointModel, formatConfig, parseConfig, type RunConfig } from "../../src/run/config.ts";
 import type { EvaluationRow } from "../../src/train/index.ts";
@@ -17,6 +17,7 @@ test.each([
   expect(buildModel(config.model, buildTask(config).vocabulary)).toBeDefined();
   expect(story.lengths[0]).toBe(fullLengthOf(config));
   expect(Math.max(...story.lengths)).toBeGreaterThanOrEqual(4 * fullLengthOf(config));
+  for (const { length } of story.baseline?.fails ?? []) expect(story.lengths).toContain(length);
   for (const { length } of story.wanted) {
     expect(story.lengths).toContain(length);
     expect(story.second?.lengths ?? story.lengths).toContain(length);
@@ -55,6 +56,15 @@ describe("what is wanted of a story", () => {
   test("is not asked of a second way that does not converge, but always of that of training", () => {
     expect(accuracyAt([row(16, 1), row(16, 0.98, 0.99), row(16, 0.1, 0.98)], 16)).toBe(0.98);
     expect(accuracyAt([row(16, 0.1, 0), row(16, 1)], 16)).toBe(0.1);
+  });
+
+  test("is that the baseline fails", () => {
+    const baseline = { name: "a diagonal layer", fails: [{ length: 256, below: 0.9 }] };
+    expect(missedByBaseline(baseline, [row(16, 1), row(256, 0.89)])).toEqual([]);
+    expect(missedByBaseline(baseline, [row(16, 1), row(256, 0.9)])).toEqual([
+      "a diagonal layer has 90.0 % right at length 256, below 90.0 % expected",
+    ]);
+    expect(missedByBaseline(baseline, [row(16, 0.1)])).toHaveLength(1);
   });
 
   test("has not come out where nothing was evaluated", () => {
