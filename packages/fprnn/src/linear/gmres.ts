@@ -13,8 +13,9 @@ const FLOOR = { float64: 1e-14, float32: 1e-6 } as const;
 
 /**
  * Needs no contraction. With A the identity and a matrix of rank r, it is exact after r + 1 steps. Keeps restart + 1
- * vectors, whatever the number of steps, and stops at rounding even if `tol` is 0. Defaults: tol 1e-5, maxSteps 12,
- * restart 12. Throws ArgumentError unless restart is a positive integer.
+ * vectors, whatever the number of steps. Begins anew, while steps are left, also where a row's true residual has not met
+ * the tolerance though the recurrence says so; stops where that gets it no nearer, which is at rounding even if `tol` is 0.
+ * Defaults: tol 1e-5, maxSteps 12, restart 12. Throws ArgumentError unless restart is a positive integer.
  */
 export function gmres(options: GmresOptions = {}): LinearSolver {
   const tolerances = requireTolerances("gmres", options, { tol: 1e-5, maxSteps: 12 });
@@ -48,22 +49,39 @@ interface Rows {
   readonly size: number;
 }
 
-/** The cycles: each solves for the residual that the one before left. */
+/**
+ * The cycles: each solves for the residual that the one before left. That residual is computed anew, since rounding parts
+ * the recurrence of a cycle from it: the cycle may believe to be done where it is not.
+ */
 function solveRows(rows: Rows, b: Tracer, maxSteps: number): LinearSolved {
   const norm = rowNorm(b);
   const target = where(norm.greater(0), norm, 1).mul(rows.tol);
   const batch = b.dim(0);
-  const none = full([batch], 0, "int32");
-  if (rows.size === maxSteps) return cycle(rows, { r: b, target, left: none.add(maxSteps) });
   const { carry } = whileLoop(
-    ({ size, iterations }) => size.greaterEqual(target).and(iterations.less(maxSteps)),
-    ({ x, r, iterations }) => {
+    ({ size, stuck, iterations }) => size.greaterEqual(target).and(stuck.not()).and(iterations.less(maxSteps)),
+    ({ x, r, size, iterations }) => {
       const step = cycle(rows, { r, target, left: iterations.neg().add(maxSteps) });
       const next = x.add(step.x);
       const rest = b.sub(rows.product(next));
-      return { x: next, r: rest, size: rowNorm(rest), iterations: iterations.add(step.iterations) };
+      const left = rowNorm(rest);
+      // Never longer but by rounding. A NaN is no such thing, and has to be seen.
+      const worse = left.greater(size);
+      return {
+        x: where(perRow(worse, x), x, next),
+        r: where(perRow(worse, r), r, rest),
+        size: where(worse, size, left),
+        // Done by its own account and not nearer by half: what is left is rounding, or out of reach.
+        stuck: step.size.less(target).and(left.greater(size.mul(0.5))),
+        iterations: iterations.add(step.iterations),
+      };
     },
-    { x: b.zerosLike(), r: b, size: norm, iterations: none },
+    {
+      x: b.zerosLike(),
+      r: b,
+      size: norm,
+      stuck: full([batch], false, "bool"),
+      iterations: full([batch], 0, "int32"),
+    },
     { maxSteps },
   );
   return { x: nanWhere(carry.size, carry.x), iterations: carry.iterations };
@@ -93,12 +111,12 @@ interface Krylov {
   readonly rotation: Tracer;
   /** int32[row]: columns so far. */
   readonly count: Tracer;
-  /** Norm of the residual, [row]. */
+  /** Norm of the residual by recurrence, [row]. */
   readonly size: Tracer;
 }
 
-/** One Krylov space: x with the smallest |r - A x| in it. */
-function cycle(rows: Rows, { r, target, left }: Cycle): LinearSolved {
+/** One Krylov space: x with the smallest |r - A x| in it, and how small the recurrence believes that to be, [row]. */
+function cycle(rows: Rows, { r, target, left }: Cycle): LinearSolved & Pick<Krylov, "size"> {
   const [batch, n, m] = [r.dim(0), r.dim(1), rows.size];
   const beta = rowNorm(r);
   const { carry, steps } = whileLoop(
@@ -116,7 +134,7 @@ function cycle(rows: Rows, { r, target, left }: Cycle): LinearSolved {
     { maxSteps: m },
   );
   const weights = substitute(carry, beta);
-  return { x: nanWhere(carry.size, combine(weights, carry.basis)), iterations: steps };
+  return { x: nanWhere(carry.size, combine(weights, carry.basis)), iterations: steps, size: carry.size };
 }
 
 /** One more vector, its column, and the rotation that clears the entry below the diagonal. */

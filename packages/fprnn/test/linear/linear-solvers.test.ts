@@ -104,6 +104,35 @@ describe("gmres", () => {
     expect(Array.from(short.iterations.data)).toEqual([7, 7, 7]);
   });
 
+  describe("in float32, close to singular", () => {
+    /** I - r u u^T / |u|^2, r close to 1, and a random matrix besides: solutions much longer than b. */
+    const close = (seed: number, toOne: number): HostTensor => {
+      const [rows, n] = [8, 24];
+      const a = matrices({ rows, n, seed, dtype: "float32" }, 3);
+      const u = random.normal(random.key(seed + 1), [rows, n]);
+      const sizes = norms(u);
+      for (let row = 0; row < rows; row++)
+        for (let i = 0; i < n; i++)
+          for (let j = 0; j < n; j++) {
+            const [x, y] = [i, j].map((at) => u.data[row * n + at]! / sizes[row]!);
+            a.data[(row * n + i) * n + j]! -= toOne * x! * y!;
+          }
+      return a;
+    };
+
+    it("gets as near as rounding allows by the true residual, and not only by its own account", async () => {
+      for (const seed of [1, 20, 300, 4000]) {
+        const a = close(seed, 1.01);
+        const b = random.normal(random.key(seed + 9), [8, 24]);
+        const { x, rest } = await solved(gmres({ tol: 2e-6, maxSteps: 60, restart: 60 }), a, b);
+        const gains = residuals(x, b);
+        residuals(rest, b).forEach((residual, row) => {
+          expect(residual).toBeLessThan(Math.max(2e-6, 2 ** -23 * gains[row]!));
+        });
+      }
+    });
+  });
+
   it.each([0, -1, 2.5])("refuses to restart after %s", (restart) => {
     expect(() => gmres({ restart })).toThrow(/gmres: restart must be a positive integer/);
   });
