@@ -23,8 +23,8 @@ export interface ImplicitOptions extends Partial<Tolerances> {
 /**
  * The cotangent g becomes the w with (I - J^T) w = g, J at the solver's y*, and one differentiable step takes it from there.
  * Its relative error is at most about the residual, times the norm of (I - J)^-1. Memory does not depend on the steps of
- * either solve. How the backward solves ended is told by `valueGradAndAdjoint`; a sequence whose own did not meet the
- * tolerance gets a gradient of NaN, unless `unsolved` says otherwise. Differentiating a second time is refused where the
+ * either solve. How the backward solves ended is told by `valueGradAndAdjoint`; a sequence whose own did not converge
+ * gets a gradient of NaN, unless `unsolved` says otherwise. Differentiating a second time is refused where the
  * gradient would have to flow through the loop of the solver: see `unrolled`. Throws ArgumentError for options outside
  * their domains.
  */

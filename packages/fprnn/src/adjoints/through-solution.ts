@@ -53,17 +53,33 @@ export interface ImplicitSolve extends AdjointSolve {
   readonly unsolved: Unsolved;
 }
 
-/** The w of `(I - J^T) w = g`, with its status for the probe; `step` is what one differentiable step makes of g. */
+/**
+ * The w of `(I - J^T) w = g`, with its status for the probe; `step` is what one differentiable step makes of g, null if that
+ * is 0.
+ */
 export function implicitly(
   { unsolved, ...solve }: ImplicitSolve,
   probe: Tracer | null,
-  step: (g: Tracer) => Tracer,
+  step: ((g: Tracer) => Tracer) | null,
 ): Backward {
   return (pullback, g) => {
-    const { w, stats } = solveAdjoint(pullback, g, solve);
+    const { w, stats, residualOf } = solveAdjoint(pullback, g, solve);
     const report = probe === null ? {} : { report: encode(stats, probe.dtype) };
-    if (unsolved === "keep") return { w, ...report };
-    const instead = unsolved === "step" ? step(g) : full(g.shape, Number.NaN, g.dtype);
-    return { w: where(perRow(failed(stats.status, solve.solver.tol), g), instead, w), ...report };
+    const tol = solve.solver.tol;
+    const replace = (rows: Tracer, instead: Tracer): Tracer => where(perRow(rows, g), instead, w);
+    switch (unsolved) {
+      case "keep":
+        return { w, ...report };
+      case "nan":
+        return { w: replace(failed(stats, tol, null), full(g.shape, Number.NaN, g.dtype)), ...report };
+      case "step": {
+        // The residual of 0 is 1, and knowing so spares a product.
+        if (step === null) return { w: replace(failed(stats, tol, 1), g.zerosLike()), ...report };
+        const instead = step(g);
+        return { w: replace(failed(stats, tol, residualOf(instead)), instead), ...report };
+      }
+      default:
+        return unsolved satisfies never;
+    }
   };
 }

@@ -1,4 +1,4 @@
-import { array, type HostTensor, scan, type Tracer, valueAndGrad } from "@banach/autograd";
+import { array, full, type HostTensor, scan, type Tracer, valueAndGrad } from "@banach/autograd";
 import { describe, expect, it } from "vitest";
 import {
   ADJOINT_STATUSES,
@@ -10,6 +10,7 @@ import {
   gmres,
   implicit,
   iteration,
+  type LinearSolver,
   type ParallelAdjoint,
   picard,
   sequential,
@@ -60,6 +61,15 @@ async function byRow(adjoint: ParallelAdjoint | CausalAdjoint, middle = 1) {
   return { grad: [0, 4, 8].map((i) => grad.data[i]!), report: reports[0]! };
 }
 
+/** Finds nothing but a multiple of the right side. */
+const reaching = (factor: number): LinearSolver => ({
+  name: "reaching",
+  tol: 1e-9,
+  maxSteps: 1,
+  with: () => reaching(factor),
+  solve: (_, b) => ({ x: b.mul(factor), iterations: full([b.dim(0)], 1, "int32") }),
+});
+
 describe("implicit", () => {
   it("tells each sequence's status, and gives NaN to those that it could not solve", async () => {
     const { grad, report } = await byRow(implicit({ tol: 1e-9 }));
@@ -86,6 +96,15 @@ describe("implicit", () => {
     const { grad, report } = await byRow(implicit({ solver: gmres({ tol: 1e-9 }), unsolved }));
     expect(statuses(report)[1]).toBe("maxSteps");
     grad.forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 8));
+  });
+
+  it("gives the better of what was reached and of the step, where the solve stopped early", async () => {
+    const { grad, report } = await byRow(implicit({ solver: reaching(0), unsolved: "step" }), 0.5);
+    expect(statuses(report)).toEqual(["maxSteps", "maxSteps", "maxSteps"]);
+    // With the slope 3, one step is further off than nothing.
+    expect(grad).toEqual([1, 1, 0]);
+    const strict = await byRow(implicit({ solver: reaching(0) }), 0.5);
+    expect(strict.grad).toEqual([Number.NaN, Number.NaN, Number.NaN]);
   });
 
   it("says maxSteps where it stops early, and takes exactly maxSteps steps as asked for with tol 0", async () => {
@@ -151,6 +170,15 @@ describe("throughTime, local implicit", () => {
       expect(refused.grad.map(Number.isNaN)).toEqual([false, true, false]);
     },
   );
+
+  it("keeps what was reached where the solve stopped early, but not what is worse than one step", async () => {
+    const { grad, report } = await byRow(local({ solver: reaching(1) }), -0.5);
+    expect(statuses(report)).toEqual(["maxSteps", "maxSteps", "diverged"]);
+    // 1 and J of the 2 and 1 / 1.5 that are exact; one step would be 1 of them.
+    expect(grad).toEqual([1.5, 0.5, 1]);
+    const strict = await byRow(local({ solver: reaching(1), unsolved: "nan" }), -0.5);
+    expect(strict.grad).toEqual([Number.NaN, Number.NaN, Number.NaN]);
+  });
 
   it("reports the worst of all steps, and the most iterations", async () => {
     const data = rnnData(3n, { recurrent: 1, local: 0.9 });
