@@ -27,7 +27,8 @@ export type GradientBiasOptions = SolverAndAdjoint & {
   readonly loss?: (y: Tracer) => Tracer;
   /**
    * What the exact gradient is computed with. Default: of a solver that steps through time throughTime({ local: "implicit"
-   * }), of another one implicit(), both by gmres and with unsolved "nan".
+   * }), of another one implicit(), both by gmres and with unsolved "keep": where one solve did not converge, the rest of the
+   * comparison still stands, and the status in `exact` tells.
    */
   readonly exact?: SolverAndAdjoint;
 };
@@ -49,7 +50,7 @@ export interface GradientBias<Params> {
   /** How the solves of the adjoint in question ended, forward and, where it solves, backward. */
   readonly forward: SolveStats;
   readonly adjoint: AdjointStats | null;
-  /** The same of the exact gradient: without these, it is none. */
+  /** The same of the exact gradient, which is only as exact as these say. */
   readonly exact: { readonly forward: SolveStats; readonly adjoint: AdjointStats | null };
 }
 
@@ -96,9 +97,9 @@ const halfSquares = (y: Tracer): Tracer => y.mul(y).sum().mul(0.5);
 function exactFor(solver: Solver | undefined): SolverAndAdjoint {
   if (solver?.kind === "causal") {
     const locally = gmres({ maxSteps: 60, restart: 60 });
-    return { solver, adjoint: throughTime({ local: "implicit", solver: locally, unsolved: "nan", maxGain: 1e6 }) };
+    return { solver, adjoint: throughTime({ local: "implicit", solver: locally, unsolved: "keep", maxGain: 1e6 }) };
   }
-  const adjoint = implicit({ solver: gmres({ maxSteps: 600, restart: 60 }) });
+  const adjoint = implicit({ solver: gmres({ maxSteps: 600, restart: 60 }), unsolved: "keep" });
   return solver === undefined ? { adjoint } : { solver, adjoint };
 }
 
