@@ -64,8 +64,8 @@ export async function trainRun(options: SessionOptions): Promise<TrainResult> {
   );
   await run.save(result.state);
   const { reason, seconds, state: after } = result;
-  const { step, skipped, notConverged, diverged } = after.counters;
-  const line = { type: "stop", step, reason, seconds, skipped, notConverged, diverged } as const;
+  const { step, skipped, notConverged, diverged, adjointFailed } = after.counters;
+  const line = { type: "stop", step, reason, seconds, skipped, notConverged, diverged, adjointFailed } as const;
   await run.append(line);
   report.event(line);
   report.note(describeStop(result, config));
@@ -74,7 +74,7 @@ export async function trainRun(options: SessionOptions): Promise<TrainResult> {
 
 function stepLine(event: StepEvent): StepLine {
   const { counters, length, depth, loss, tokenAccuracy, sequenceAccuracy, gradientNorm } = event;
-  const { iterations, notConverged, diverged, skipped, seconds } = event;
+  const { iterations, notConverged, diverged, adjointFailed, skipped, seconds } = event;
   return {
     type: "step",
     step: counters.step,
@@ -87,6 +87,7 @@ function stepLine(event: StepEvent): StepLine {
     iterations,
     notConverged,
     diverged,
+    adjointFailed,
     skipped,
     seconds,
   };
@@ -100,13 +101,13 @@ function describeStep({ loss, tokenAccuracy, iterations, counters }: StepEvent):
 
 /** Says what goes wrong the first time, and then with its count every so often. */
 function warnings(report: Reporter): (event: StepEvent) => void {
-  const saidAt = { skipped: -Infinity, diverged: -Infinity, notConverged: -Infinity };
+  const saidAt = { skipped: -Infinity, diverged: -Infinity, notConverged: -Infinity, adjointFailed: -Infinity };
   const say = (kind: keyof typeof saidAt, step: number, text: string): void => {
     if (step - saidAt[kind] < WARNING_STEPS) return;
     saidAt[kind] = step;
     report.warn(`step ${step}: ${text}`);
   };
-  return ({ counters, skipped, notConverged, diverged }) => {
+  return ({ counters, skipped, notConverged, diverged, adjointFailed }) => {
     if (diverged > 0) {
       const total = `${counters.diverged} so far, ${counters.skipped} updates skipped`;
       say("diverged", counters.step, `${diverged} sequences diverged, update skipped (${total})`);
@@ -121,13 +122,19 @@ function warnings(report: Reporter): (event: StepEvent) => void {
         `the solver left ${notConverged} sequences above its tolerance (${total} so far)`,
       );
     }
+    if (adjointFailed > 0) {
+      const total = counters.adjointFailed;
+      say("adjointFailed", counters.step, `the backward solve failed for ${adjointFailed} sequences (${total} so far)`);
+    }
   };
 }
 
 function describeStop({ reason, state, seconds }: TrainResult, config: RunConfig): string {
-  const { step, skipped, notConverged, diverged } = state.counters;
+  const { step, skipped, notConverged, diverged, adjointFailed } = state.counters;
   const at = `after step ${step}, ${formatSeconds(seconds)}`;
-  const counts = `updates skipped ${skipped}, sequences not converged ${notConverged}, diverged ${diverged}`;
+  // Most adjoints solve nothing.
+  const backward = adjointFailed > 0 ? `, backward solves failed ${adjointFailed}` : "";
+  const counts = `updates skipped ${skipped}, sequences not converged ${notConverged}, diverged ${diverged}${backward}`;
   switch (reason) {
     case "steps":
       return `all ${config.steps} steps made in ${formatSeconds(seconds)}; ${counts}`;
@@ -139,6 +146,8 @@ function describeStop({ reason, state, seconds }: TrainResult, config: RunConfig
       return `interrupted ${at}; ${counts}`;
     case "diverged":
       return `stopped ${at}: sequences diverged in one batch after another; ${counts}. Use --gain 1, a mixer that contracts, or a lower learning rate`;
+    case "adjointFailed":
+      return `stopped ${at}: no gradient in one batch after another, because the backward solve of the adjoint failed; ${counts}. Use --gain 1 or another --adjoint; in code, a backward solve by gmres() or of more maxSteps`;
     case "nonFinite":
       return `stopped ${at}: one update after another came out not finite; ${counts}. Lower the learning rate`;
     default:

@@ -129,9 +129,12 @@ async function trainAndFinish(io: Io, options: Omit<SessionOptions, "signal">, f
     const code = await finish({ ...options, state: result.state, signal });
     if (signal.aborted) return interrupted();
     report.note(`run folder ${run.path}`);
-    return result.reason === "nonFinite" || result.reason === "diverged" ? EXIT.checkFailed : code;
+    return IN_VAIN.includes(result.reason) ? EXIT.checkFailed : code;
   });
 }
+
+/** Reasons to stop that mean that going on would not help. */
+const IN_VAIN: readonly TrainResult["reason"][] = ["diverged", "adjointFailed", "nonFinite"];
 
 /** For a shell, when there is need. */
 function quote(path: string): string {

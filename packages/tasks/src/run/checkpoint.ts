@@ -19,6 +19,8 @@ const countersSchema: z.ZodType<TrainCounters> = z.strictObject({
   // Checkpoints from before they were counted have none.
   diverged: count.default(0),
   divergedInRow: count.default(0),
+  adjointFailedInRow: count.default(0),
+  adjointFailed: count.default(0),
   // Checkpoints from before sequences could go on have none.
   carriedTokens: count.default(0),
   lengths: z.strictObject({ limit: count, accuracy: z.number() }),

@@ -18,6 +18,8 @@ export interface StepLine {
   readonly notConverged: number;
   /** Of these, the ones that ran away or came out not finite. */
   readonly diverged: number;
+  /** Sequences of this batch whose backward solve did not meet its tolerance; 0 for adjoints that solve nothing. */
+  readonly adjointFailed: number;
   /** Whether this update was skipped, because a sequence diverged, or the loss or the gradient was not finite. */
   readonly skipped: boolean;
   readonly seconds: number;
@@ -41,6 +43,7 @@ export interface StopLine {
   readonly skipped: number;
   readonly notConverged: number;
   readonly diverged: number;
+  readonly adjointFailed: number;
 }
 
 export interface EvaluationLine extends EvaluationRow {

@@ -98,7 +98,7 @@ function iterationsOf(stats: readonly SolveStats[]): Tracer {
 }
 
 /** The number of sequences with a layer whose status is meant. Statuses are in order of gravity. */
-function countOf(stats: readonly SolveStats[], isMeant: (status: Tracer) => Tracer): Tracer {
+export function countOf(stats: readonly Pick<SolveStats, "status">[], isMeant: (status: Tracer) => Tracer): Tracer {
   const [first, ...rest] = stats.map(({ status }) => isMeant(status));
   if (first === undefined) return full([], 0, "int32");
   return sum(rest.reduce((some, layer) => or(some, layer), first));

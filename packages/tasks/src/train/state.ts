@@ -14,6 +14,10 @@ export interface TrainCounters {
   readonly skippedInRow: number;
   /** Of these in turn, the ones where a sequence diverged. */
   readonly divergedInRow: number;
+  /** Of those in a row, the ones that are not finite because a backward solve failed. */
+  readonly adjointFailedInRow: number;
+  /** Sequences, over all steps, whose backward solve did not meet its tolerance. */
+  readonly adjointFailed: number;
   /** Sequences, over all steps, whose solver did not meet its tolerance. */
   readonly notConverged: number;
   /** Of these, the ones that ran away or came out not finite. */
@@ -66,6 +70,8 @@ export function initialState(options: {
       skipped: 0,
       skippedInRow: 0,
       divergedInRow: 0,
+      adjointFailedInRow: 0,
+      adjointFailed: 0,
       notConverged: 0,
       diverged: 0,
       carriedTokens: 0,

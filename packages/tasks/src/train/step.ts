@@ -5,13 +5,14 @@ import {
   concatenate,
   equal,
   isFinite,
+  notEqual,
   optim,
   type Tracer,
   treeMap,
-  valueAndGrad,
   where,
 } from "@banach/autograd";
-import { lastRight, measure, type Measures, readMeasures, type TracedBatch } from "./measures.ts";
+import { ADJOINT_STATUSES, type AdjointStats, valueGradAndAdjoint } from "@banach/fprnn";
+import { countOf, lastRight, measure, type Measures, readMeasures, type TracedBatch } from "./measures.ts";
 import type { Params, SequenceModel } from "./model.ts";
 
 export interface StepOptions {
@@ -25,8 +26,9 @@ export interface StepResult {
   readonly params: Params;
   readonly optimizer: unknown;
   /**
-   * float32: the measures, then the gradient's norm before clipping, then 1 if the update was made and 0 if skipped;
-   * then, of a batch that goes on, 1 for each sequence whose last label was right.
+   * float32: the measures, then the gradient's norm before clipping, then 1 if the update was made and 0 if skipped, and 2
+   * more for each sequence whose backward solve failed; then, of a batch that goes on, 1 for each sequence whose last label
+   * was right.
    */
   readonly report: Tracer;
   /** The states after the batch, where it was given some. */
@@ -39,6 +41,11 @@ export interface StepReport extends Measures {
   readonly gradientNorm: number;
   /** A sequence diverged, or the loss or the gradient was not finite: parameters and optimiser state are as before. */
   readonly skipped: boolean;
+  /**
+   * Sequences with a layer whose backward solve did not meet its tolerance, and whose gradient is therefore none (NaN) or
+   * another one, as the adjoint has it. 0 for adjoints that solve nothing.
+   */
+  readonly adjointFailed: number;
   /** Of a batch that goes on, per sequence whether its last label was right; else empty. */
   readonly right: readonly boolean[];
 }
@@ -66,7 +73,7 @@ export function trainStep({ model: given, optimizer, clip }: StepOptions): Trace
   return (params, state, batch, carried, depth) => {
     const model = depth === undefined ? given : (given.atDepth?.(depth) ?? given);
     const from = carried === undefined ? undefined : startOf(model, carried);
-    const { value, grad } = valueAndGrad((p: Params) => {
+    const { value, grad, adjoint } = valueGradAndAdjoint((p: Params) => {
       const output = model.apply(p, batch.inputs, from);
       return {
         ...measure(output, batch),
@@ -82,7 +89,11 @@ export function trainStep({ model: given, optimizer, clip }: StepOptions): Trace
     const meant = and(and(isFinite(value.loss), isFinite(gradientNorm)), equal(value.diverged, 0));
     const keep = (after: Tracer, _path: string, [before = after]: readonly Tracer[]): Tracer =>
       where(meant, after, before);
-    const extra = [gradientNorm.reshape([1]), meant.reshape([1]), ...(value.right === undefined ? [] : [value.right])];
+    const extra = [
+      gradientNorm.reshape([1]),
+      outcomeOf(meant, adjoint).reshape([1]),
+      ...(value.right === undefined ? [] : [value.right]),
+    ];
     return {
       params: treeMap(keep, updated.params, params),
       optimizer: treeMap(keep, updated.state as unknown, state),
@@ -90,6 +101,13 @@ export function trainStep({ model: given, optimizer, clip }: StepOptions): Trace
       ...(carried === undefined ? {} : { carried: value.after }),
     };
   };
+}
+
+/** One number for both, so that adjoints which solve nothing add nothing to the program. */
+function outcomeOf(meant: Tracer, adjoint: readonly AdjointStats[]): Tracer {
+  if (adjoint.length === 0) return meant;
+  const failed = countOf(adjoint, (status) => notEqual(status, ADJOINT_STATUSES.indexOf("converged")));
+  return astype(meant, "int32").add(failed.mul(2));
 }
 
 /** The states that sequences start from, rows that begin anew at zero whatever is carried for them. */
@@ -107,7 +125,14 @@ function startOf(model: SequenceModel, { model: before, restart }: TracedCarried
 export function readReport(report: ArrayLike<number>): StepReport {
   const {
     measures,
-    extra: [gradientNorm = Number.NaN, applied = 0, ...right],
+    extra: [gradientNorm = Number.NaN, outcome = 0, ...right],
   } = readMeasures(report);
-  return { ...measures, gradientNorm, skipped: applied === 0, right: right.map((value) => value === 1) };
+  const adjointFailed = Math.floor(outcome / 2);
+  return {
+    ...measures,
+    gradientNorm,
+    skipped: outcome % 2 === 0,
+    adjointFailed,
+    right: right.map((value) => value === 1),
+  };
 }

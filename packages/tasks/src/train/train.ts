@@ -80,8 +80,11 @@ export interface StepEvent extends StepReport {
   readonly snapshot: () => Promise<TrainState>;
 }
 
-/** The last two: `maxSkippedInRow` updates in a row were skipped, some because sequences diverged, or none of them. */
-export type StopReason = "steps" | "target" | "time" | "interrupted" | "diverged" | "nonFinite";
+/**
+ * The last three: `maxSkippedInRow` updates in a row were skipped, some because sequences diverged; or none, but some
+ * because their gradient is that of a backward solve that failed; or none of either.
+ */
+export type StopReason = "steps" | "target" | "time" | "interrupted" | "diverged" | "adjointFailed" | "nonFinite";
 
 export interface TrainResult {
   readonly reason: StopReason;
@@ -92,7 +95,7 @@ export interface TrainResult {
 /**
  * Trains. The numbers are a function of the options, not of when it is stopped and taken up again from `state`. Updates
  * of batches with a sequence that diverged, or whose loss or gradient is not finite, are skipped and counted; sequences
- * whose solver does not converge are counted.
+ * whose solver, or whose adjoint's, does not converge are counted.
  * Throws ArgumentError for options outside their domains.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
@@ -193,12 +196,19 @@ function count(
     skipped: before.skipped + Number(skipped),
     skippedInRow: skipped ? before.skippedInRow + 1 : 0,
     divergedInRow: skipped ? before.divergedInRow + Number(report.diverged > 0) : 0,
+    adjointFailedInRow: skipped ? before.adjointFailedInRow + Number(isForAdjoint(report)) : 0,
+    adjointFailed: before.adjointFailed + report.adjointFailed,
     notConverged: before.notConverged + report.notConverged,
     diverged: before.diverged + report.diverged,
     carriedTokens: carry === null ? 0 : tokensCarried(carry, schedule, { tokens, applied: !skipped, lengths }),
     lengths,
     fullLength: isFull ? [...before.fullLength, accuracy].slice(-windowOf(options)) : before.fullLength,
   };
+}
+
+/** Whether an update was skipped because a backward solve failed: what was differentiated is finite, its gradient is not. */
+function isForAdjoint({ skipped, diverged, loss, gradientNorm, adjointFailed }: StepReport): boolean {
+  return skipped && diverged === 0 && adjointFailed > 0 && Number.isFinite(loss) && !Number.isFinite(gradientNorm);
 }
 
 function windowOf({ target }: TrainOptions): number {
@@ -209,7 +219,10 @@ function reasonToStop(counters: TrainCounters, options: TrainOptions, seconds: n
   const { target, timeLimit, signal, steps, maxSkippedInRow = 50 } = options;
   // More than the window if a run goes on with a smaller one.
   const recent = counters.fullLength.slice(-windowOf(options));
-  if (counters.skippedInRow >= maxSkippedInRow) return counters.divergedInRow > 0 ? "diverged" : "nonFinite";
+  if (counters.skippedInRow >= maxSkippedInRow) {
+    if (counters.divergedInRow > 0) return "diverged";
+    return counters.adjointFailedInRow > 0 ? "adjointFailed" : "nonFinite";
+  }
   const reached = (accuracy: number): boolean =>
     recent.length >= windowOf(options) && recent.every((value) => value >= accuracy);
   if (target !== null && target !== undefined && reached(target.accuracy)) return "target";

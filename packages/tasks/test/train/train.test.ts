@@ -10,7 +10,16 @@ import {
   where,
   zerosLike,
 } from "@banach/autograd";
-import { randomDepth, type SolveStatus, STATUSES } from "@banach/fprnn";
+import {
+  fpRnn,
+  householder,
+  implicit,
+  languageModel,
+  picard,
+  randomDepth,
+  type SolveStatus,
+  STATUSES,
+} from "@banach/fprnn";
 import { backendNames, findBackend } from "../../src/cli/backends.ts";
 import { describe, expect, test } from "vitest";
 import { buildModel } from "../../src/models/build.ts";
@@ -206,6 +215,41 @@ describe("sequences that diverge", () => {
     };
     expect(await diverged(1)).toEqual([0, 0]);
     expect(await diverged(2)).toEqual([8, 8]);
+  });
+});
+
+describe("backward solves that fail", () => {
+  /** One layer, whose backward solve makes so many steps. */
+  const solved = (maxSteps: number, unsolved: "nan" | "step"): SequenceModel => {
+    const adjoint = implicit({ maxSteps, unsolved });
+    const mixer = householder({ rank: 1 });
+    const layer = fpRnn({ dModel: 4, expand: 1, mixer, solver: picard({ tol: 1e-3, maxSteps: 100 }), adjoint });
+    return languageModel({ vocabulary: task.vocabulary, dModel: 4, layers: [layer] });
+  };
+
+  test("are counted, and end training by their own name where they leave no gradient", async () => {
+    const { result, events } = await run({ model: solved(1, "nan"), steps: 100, maxSkippedInRow: 3 });
+    expect(result.reason).toBe("adjointFailed");
+    expect(events.map(({ adjointFailed, skipped }) => [adjointFailed, skipped])).toEqual(Array(3).fill([8, true]));
+    expect(events.every(({ loss, notConverged }) => Number.isFinite(loss) && notConverged === 0)).toBe(true);
+    expect(result.state.counters).toMatchObject({ skipped: 3, adjointFailed: 24, adjointFailedInRow: 3 });
+  });
+
+  test("are counted too where another gradient takes the place of theirs", async () => {
+    const { result } = await run({ model: solved(1, "step"), steps: 3 });
+    expect(result.state.counters).toMatchObject({ skipped: 0, adjointFailed: 24, adjointFailedInRow: 0 });
+  });
+
+  test("are none where the solve is long enough, nor where nothing is solved", async () => {
+    for (const model of [solved(100, "nan"), phaseModel(task.vocabulary)]) {
+      const { result } = await run({ model, steps: 3 });
+      expect(result.state.counters).toMatchObject({ skipped: 0, adjointFailed: 0 });
+    }
+  });
+
+  test("are not blamed for a loss that is not finite", async () => {
+    const { result } = await run({ model: poisoned(solved(1, "nan")), steps: 100, maxSkippedInRow: 3 });
+    expect(result.reason).toBe("nonFinite");
   });
 });
 
