@@ -1,5 +1,5 @@
 /** What the Householder and the DPLR mixer have in common: r unit directions and their strengths, taken from the argument. */
-import { nn, type Tracer } from "@banach/autograd";
+import { ArgumentError, nn, type Tracer } from "@banach/autograd";
 import { requirePositiveInteger } from "../options.ts";
 import type { Mixer } from "./mixer.ts";
 import { type SelectiveOptions, selectiveOptions } from "./options.ts";
@@ -9,6 +9,7 @@ import {
   type ProjectionParams,
   readSelective,
   type SelectiveWeights,
+  valuesOf,
 } from "./projection.ts";
 
 export interface ReflectionOptions extends SelectiveOptions {
@@ -32,7 +33,7 @@ export type ReflectionMixer = Mixer<ReflectionParams<Tracer>, SelectiveWeights, 
 
 /**
  * The part of a mixer that makes u_i = l2normalize(activation(u_proj(p))_i) and s_i = gain sigmoid(alpha_proj(p))_i.
- * Throws ArgumentError, naming the mixer, for an option outside its domain.
+ * Throws ArgumentError, naming the mixer, for an option outside its domain, and in bind for parameters of another rank.
  */
 export function reflections(
   mixer: string,
@@ -48,7 +49,10 @@ export function reflections(
       const { values, strengths } = initSelective(key, shape, sizes, projectionRank);
       return { u_proj: values, alpha_proj: strengths };
     },
-    bind: ({ u_proj, alpha_proj }, x, argument) => bindSelective(u_proj, alpha_proj, x, argument),
+    bind: (params, x, argument) => {
+      requireRank(mixer, params, rank, argument === "input" ? null : x.dim(-1));
+      return bindSelective(params.u_proj, params.alpha_proj, x, argument);
+    },
     at: (projection, weights) => {
       const { values, strengths } = readSelective(projection, weights, rank, activation);
       const u = nn.l2Normalize(values.reshape([...values.shape.slice(0, -1), rank, values.dim(-1) / rank]), { eps });
@@ -60,6 +64,25 @@ export function reflections(
       };
     },
   };
+}
+
+/**
+ * Throws ArgumentError, naming the mixer, unless the parameters are those of `rank` directions of D channels: those of
+ * another rank may have just as many numbers, and would be cut in the wrong places. D is null where the argument alone,
+ * which has no part of y, does not tell it.
+ */
+function requireRank(
+  mixer: string,
+  { u_proj, alpha_proj }: ReflectionParams<Tracer>,
+  rank: number,
+  known: number | null,
+): void {
+  const [strengths, values] = [alpha_proj.v.dim(0), valuesOf(u_proj)];
+  const channels = known ?? Math.floor(values / strengths);
+  if (strengths === rank && values === rank * channels) return;
+  throw new ArgumentError(
+    `${mixer}: the parameters have ${strengths} strengths and ${values} values, rank ${rank} of ${channels} channels needs ${rank} and ${rank * channels}; give the rank that init was given`,
+  );
 }
 
 /** u and s side by side. */

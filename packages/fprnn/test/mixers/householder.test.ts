@@ -1,6 +1,6 @@
-import { array, type HostTensor, key, random, type Tracer } from "@banach/autograd";
+import { ArgumentError, array, type HostTensor, key, random, type Tracer } from "@banach/autograd";
 import { describe, expect, it } from "vitest";
-import { householder, type HouseholderOptions, type MixerArgument } from "../../src/index.ts";
+import { dplr, householder, type HouseholderOptions, type MixerArgument } from "../../src/index.ts";
 import { projectionAt } from "../../src/mixers/projection.ts";
 import { device, identity, layOpen, type Matrix, minus, spectralNorm } from "./kit.ts";
 
@@ -58,6 +58,27 @@ describe("householder", () => {
       [3, 12],
       [12, 3],
     ]);
+  });
+
+  it.each([
+    ["householder", householder],
+    ["dplr", dplr],
+  ] as const)("refuses parameters of another rank or width in bind, by name: %s", async (name, create) => {
+    const bindWith = (rank: number, other: number, channels = D, projectionRank?: number): Promise<unknown> => {
+      const argument = projectionRank === undefined ? "symmetric" : "input";
+      const options = projectionRank === undefined ? {} : { projectionRank };
+      const params = create({ rank: other, ...options }).init(key(1), { channels, argument: D });
+      const mixer = create({ rank, ...options });
+      const run = (p: Parameters<typeof mixer.bind>[0], x: Tracer): Tracer => mixer.bind(p, x, argument).input;
+      return device.run(run, params, random.normal(key(2), [1, D]));
+    };
+    await expect(bindWith(2, 2)).resolves.toBeDefined();
+    await expect(bindWith(2, 2, D, 3)).resolves.toBeDefined();
+    const message = `${name}: the parameters have 2 strengths and 12 values, rank 4 of 6 channels needs 4 and 24; give the rank that init was given`;
+    await expect(bindWith(4, 2)).rejects.toThrow(message);
+    await expect(bindWith(4, 2)).rejects.toThrow(ArgumentError);
+    await expect(bindWith(4, 2, D, 3)).rejects.toThrow(message);
+    await expect(bindWith(2, 2, D + 1)).rejects.toThrow(/have 2 strengths and 14 values, rank 2 of 6 channels needs 2/);
   });
 
   it.each([0, -1, 1.5])("refuses rank %s", (rank) => {
