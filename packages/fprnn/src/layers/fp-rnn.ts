@@ -104,6 +104,7 @@ export function fpRnn<M extends Mixer>(options: FpRnnOptions<M>): FpRnnLayer<M> 
   const parts: FpRnnLayer<M>["parts"] = (params, input, state) => {
     requireInput("fpRnn", input, dModel);
     requireSelection(params, shape);
+    requireConvs(params, shortConv);
     if (state !== undefined) requireState(state, input, shape);
     const [x, z] = nn.linear.apply(params.input_trans, input).split([channels, channels], -1);
     if (x === undefined || z === undefined) throw new ShapeError("fpRnn: the input map has too few outputs");
@@ -215,6 +216,20 @@ function requireSelection(params: FpRnnParams<Tracer>, { channels, dependence }:
       weight.dtype,
     );
   }
+}
+
+const CONVS = ["conv1d_x", "conv1d_b", "conv1d_mixer", "conv1d_lambda", "conv1d_c"] as const;
+
+/** Throws ShapeError, naming them, unless the parameters of the short convolutions are all there, or none as the layer has none. */
+function requireConvs(params: FpRnnParams<Tracer>, shortConv: boolean): void {
+  const wrong = CONVS.filter((name) => (params[name] !== undefined) !== shortConv);
+  if (wrong.length === 0) return;
+  const names = wrong.map((name) => `params.${name}`).join(", ");
+  throw new ShapeError(
+    shortConv
+      ? `fpRnn: no ${names}; a layer with short convolutions has all five, pass shortConv: false for one without`
+      : `fpRnn: ${names} given, but the layer has no short convolutions; pass shortConv: true`,
+  );
 }
 
 /** What x [batch, time, D] decides through a map of x_t or of [x_t, y_{t-1}], and the columns that y_{t-1} meets, if any. */

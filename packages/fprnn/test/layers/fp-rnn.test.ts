@@ -1,4 +1,14 @@
-import { grad, type HostTensor, key, random, type Tracer, treeLeaves, optimize, makeGraph } from "@banach/autograd";
+import {
+  grad,
+  type HostTensor,
+  key,
+  random,
+  ShapeError,
+  type Tracer,
+  treeLeaves,
+  optimize,
+  makeGraph,
+} from "@banach/autograd";
 import { compileGraph, reference } from "@banach/autograd/reference";
 import { describe, expect, it } from "vitest";
 import {
@@ -160,6 +170,21 @@ describe("fpRnn", () => {
       random.normal(key(1), y, { dtype }),
     );
     await expect(run).rejects.toThrow(message);
+  });
+
+  it("refuses parameters with short convolutions that the layer has not, without those it has, and with some", async () => {
+    const run = async (params: Params<HostTensor>, shortConv: boolean): Promise<void> => {
+      const layer = layerOf({ shortConv });
+      await device.run((p: Params<Tracer>, u: Tracer) => layer.apply(p, u).y, params, input());
+    };
+    const [with5, without] = [true, false].map((shortConv) => layerOf({ shortConv }).init(key(0)));
+    await expect(run(with5!, false)).rejects.toThrow(
+      /^fpRnn: params.conv1d_x, .*params.conv1d_c given, but the layer has no short convolutions/,
+    );
+    await expect(run(without!, true)).rejects.toThrow(/^fpRnn: no params.conv1d_x, .*params.conv1d_c; a layer with/);
+    const { conv1d_mixer: _, ...four } = with5!;
+    await expect(run(four, true)).rejects.toThrow(/^fpRnn: no params.conv1d_mixer; a layer with/);
+    await expect(run(four, false)).rejects.toThrow(ShapeError);
   });
 
   it("refuses an unknown argument with the valid ones", () => {
