@@ -76,7 +76,8 @@ export interface LanguageModel<P = unknown, S = unknown, Stats extends LayerStat
 
 /**
  * h = E[ids]; for each layer h <- h + layer(RMSNorm(h)); logits = RMSNorm(h) E^T. Embeddings are normal with standard
- * deviation 0.02, norms 1; layers are told how many there are (see LayerInit). Throws ArgumentError if a layer's width is not dModel.
+ * deviation 0.02, norms 1; layers are told how many there are (see LayerInit). Throws ArgumentError if a layer's width is not dModel,
+ * and in use ShapeError for parameters of another number of layers.
  */
 export function languageModel<P, S, Stats extends LayerStats = LayerStats>(
   options: LanguageModelOptions<P, S, Stats>,
@@ -109,11 +110,15 @@ export function languageModel<P, S, Stats extends LayerStats = LayerStats>(
     ids: Tracer,
     use: (layer: Layer<P, S, Stats>, block: P, x: Tracer, i: number) => LayerResult<S, Stats> | LayerStep<S, Stats>,
   ): LanguageModelResult<S, Stats> => {
+    requireParams(params, layers.length);
     let hidden = nn.embedding.apply(params.embedding, ids);
     const results = layers.map((layer, i) => {
       const block = params.blocks[i];
-      if (block === undefined) throw new ShapeError(`languageModel: no parameters for layer ${i}`);
-      const result = use(layer, block, norm(hidden, params.norms[i], eps), i);
+      const before = params.norms[i];
+      if (block === undefined || before === undefined) {
+        throw new ShapeError(`languageModel: params.${block === undefined ? "blocks" : "norms"}[${i}] is missing`);
+      }
+      const result = use(layer, block, norm(hidden, before, eps), i);
       hidden = hidden.add(result.y);
       return result;
     });
@@ -149,6 +154,21 @@ export function languageModel<P, S, Stats extends LayerStats = LayerStats>(
   };
 }
 
-function norm(x: Tracer, params: nn.NormParams<Tracer> | undefined, eps: number): Tracer {
-  return nn.rmsNorm(x, params === undefined ? { eps } : { weight: params.weight, eps });
+/**
+ * Throws ShapeError, naming the part, unless there is a block and a norm per layer: of a deeper model the first layers are
+ * another model.
+ */
+function requireParams(params: Partial<LanguageModelParams<Tracer>>, layers: number): void {
+  for (const name of ["blocks", "norms"] as const) {
+    const found = params[name]?.length ?? 0;
+    if (found === layers) continue;
+    throw new ShapeError(
+      `languageModel: params.${name} must be a list of ${layers}, one per layer; there ${found === 1 ? "is" : "are"} ${found}`,
+    );
+  }
+  if (params.norm_f === undefined) throw new ShapeError("languageModel: params.norm_f is missing");
+}
+
+function norm(x: Tracer, { weight }: nn.NormParams<Tracer>, eps: number): Tracer {
+  return nn.rmsNorm(x, { weight, eps });
 }

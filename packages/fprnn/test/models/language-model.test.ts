@@ -99,6 +99,23 @@ describe("languageModel", () => {
     last.data.forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 5));
   });
 
+  it("refuses parameters of another number of layers, and those without norms", async () => {
+    const params = model.init(key(0));
+    const ids = array([[1, 2]], { dtype: "int32" });
+    const using = (given: unknown) =>
+      device.run((p: Params, x: Tracer) => model.apply(p, x).logits, given as typeof params, ids);
+    const { blocks, norms, norm_f, ...rest } = params;
+    const all = { ...rest, blocks, norms, norm_f };
+    await expect(using({ ...all, blocks: [...blocks, ...blocks] })).rejects.toThrow(
+      "languageModel: params.blocks must be a list of 2, one per layer; there are 4",
+    );
+    await expect(using({ ...all, blocks: blocks.slice(1) })).rejects.toThrow(/params.blocks .* there is 1/);
+    await expect(using({ ...all, norms: [] })).rejects.toThrow(/params.norms must be a list of 2, .* there are 0/);
+    await expect(using({ ...rest, blocks, norm_f })).rejects.toThrow(/params.norms must be a list of 2/);
+    await expect(using({ ...rest, blocks, norms })).rejects.toThrow("languageModel: params.norm_f is missing");
+    await expect(using(all)).resolves.toBeDefined();
+  });
+
   it("refuses tokens with a time axis, and a state that is not one per layer", async () => {
     const step = (p: Params, token: Tracer, state: State) => model.step(p, token, state).logits;
     const params = model.init(key(0));
