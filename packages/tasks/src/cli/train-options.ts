@@ -118,7 +118,7 @@ export function addTrainOptions(command: Command): Command {
     .option("--batch <n>", "sequences per step", positiveInteger, 64)
     .option(
       "--carry-above <accuracy>",
-      "go on with the sequences of the last batch while the running accuracy at full length is above (default: never)",
+      "go on with the sequences of the last batch while the running accuracy is above, and lengths up to the full one are drawn (default: never)",
       share,
     )
     .option(

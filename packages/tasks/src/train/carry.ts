@@ -5,8 +5,8 @@ import type { LengthSchedule, LengthState } from "./lengths.ts";
 import type { SequenceModel } from "./model.ts";
 
 /**
- * Once the running accuracy passes `above` at the full length, each batch goes on with the sequences of the last one: their
- * states are passed on, without gradient. A sequence whose last label was wrong begins anew, and all do after `tokens`
+ * While lengths up to the full one are drawn and the running accuracy, which is over all lengths drawn, is beyond `above`,
+ * each batch goes on with the sequences of the last one: their states are passed on, without gradient. A sequence whose last label was wrong begins anew, and all do after `tokens`
  * positions. So a model that can follow short sequences is trained on long ones, at the cost of short ones.
  */
 export interface CarryOptions {

@@ -5,7 +5,7 @@ import { ArgumentError, type HostTensor, random } from "@banach/autograd";
 export interface LengthState {
   /** The longest length in use at present. */
   readonly limit: number;
-  /** Running accuracy: 0.9 of the last one and 0.1 of the batch's. */
+  /** Running accuracy over batches of all lengths, skipped ones left out: 0.9 of the last one and 0.1 of the batch's. */
   readonly accuracy: number;
 }
 
@@ -17,7 +17,7 @@ export interface LengthSchedule {
   readonly start: LengthState;
   /** The length of the next batch, a function of the state and the key. */
   next(state: LengthState, key: HostTensor): number;
-  /** The state after a batch, given its token accuracy. */
+  /** The state after a batch that was trained on, given its token accuracy. */
   observe(state: LengthState, accuracy: number): LengthState;
 }
 

@@ -25,7 +25,7 @@ export interface TrainCounters {
   readonly lengths: LengthState;
   /** Positions that the sequences of the next batch have behind them, 0 if all of them begin anew. */
   readonly carriedTokens: number;
-  /** Token accuracies of the last batches of full length, oldest first. */
+  /** Token accuracies of the last batches of full length, skipped ones left out, oldest first. */
   readonly fullLength: readonly number[];
 }
 

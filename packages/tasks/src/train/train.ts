@@ -26,7 +26,7 @@ import type { Params, SequenceModel } from "./model.ts";
 import { initialState, streamKey, type TrainCounters, type TrainState } from "./state.ts";
 import { readReport, type StepReport, trainStep } from "./step.ts";
 
-/** Training ends early when the last batches of full length were all this accurate. */
+/** Training ends early when the last batches of full length were all this accurate. Skipped ones do not count. */
 export interface Target {
   /** Token accuracy, in (0, 1]. */
   readonly accuracy: number;
@@ -187,9 +187,11 @@ function count(
   options: TrainOptions,
 ): TrainCounters {
   const { skipped, tokenAccuracy: accuracy } = report;
+  // What a model says of a batch that it could not solve is no accuracy.
+  const isSeen = !skipped;
   const { carry = null, lengths: schedule } = options;
-  const lengths = schedule.observe(before.lengths, accuracy);
-  const isFull = length === schedule.full;
+  const lengths = isSeen ? schedule.observe(before.lengths, accuracy) : before.lengths;
+  const isFull = isSeen && length === schedule.full;
   const tokens = before.carriedTokens + time;
   return {
     step: before.step + 1,

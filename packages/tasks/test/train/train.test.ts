@@ -26,7 +26,15 @@ import { buildModel } from "../../src/models/build.ts";
 import type { FixedPointLayer } from "../../src/run/config.ts";
 import { parseGroup } from "../../src/groups/index.ts";
 import { wordProblem } from "../../src/tasks/index.ts";
-import { fixed, type SequenceModel, type StepEvent, train, type TrainOptions, uniform } from "../../src/train/index.ts";
+import {
+  curriculum,
+  fixed,
+  type SequenceModel,
+  type StepEvent,
+  train,
+  type TrainOptions,
+  uniform,
+} from "../../src/train/index.ts";
 import { phaseModel } from "../stand-in.ts";
 
 const task = wordProblem({ group: parseGroup("Z2") });
@@ -132,6 +140,7 @@ test("an update that is not finite is skipped and counted, and many in a row end
   expect(result.reason).toBe("nonFinite");
   expect(events.map(({ skipped }) => skipped)).toEqual([true, true, true, true, true]);
   expect(result.state.counters).toMatchObject({ step: 5, skipped: 5, skippedInRow: 5 });
+  expect(result.state.counters.lengths).toEqual(clean.result.state.counters.lengths);
   expect(numbers(result.state.params)).toEqual(numbers(clean.result.state.params));
   expect(numbers(result.state.optimizer)).toEqual(numbers(clean.result.state.optimizer));
 });
@@ -177,6 +186,25 @@ describe("sequences that diverge", () => {
       expect(numbers(all.result.state.optimizer)).toEqual(numbers(clean.result.state.optimizer));
     },
   );
+
+  test.each([
+    ["one length", fixed(2)],
+    ["a curriculum", curriculum({ from: 1, to: 2, threshold: 0.1 })],
+  ])("do not count towards the target nor the running accuracy: %s", async (_, lengths) => {
+    const options = { ...both, lengths, model: reporting("diverged", 1), target: { accuracy: 1, batches: 99 } };
+    const { events } = await run(options);
+    expect(events.some(({ skipped }) => skipped)).toBe(true);
+    let state = lengths.start;
+    const full: number[] = [];
+    for (const { skipped, tokenAccuracy, length, counters } of events) {
+      if (!skipped) {
+        state = lengths.observe(state, tokenAccuracy);
+        if (length === lengths.full) full.push(tokenAccuracy);
+      }
+      expect(counters).toMatchObject({ lengths: state, fullLength: full });
+    }
+    expect(full.length).toBeGreaterThan(0);
+  });
 
   test("one that only did not get there in time is trained on", async () => {
     const { result, events } = await run({ ...both, model: reporting("maxSteps", 1) });
