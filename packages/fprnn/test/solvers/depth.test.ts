@@ -28,6 +28,8 @@ describe("a solver to a depth that only the run knows", () => {
     const run = jit(toDepth, { device });
     const compiled: number[] = [];
     for (const [depth, made] of [
+      [-2, 1],
+      [0, 1],
       [1, 1],
       [3, 3],
       [8, 8],
@@ -42,7 +44,7 @@ describe("a solver to a depth that only the run knows", () => {
       expect(Array.from(solved.y.data)).toEqual(Array.from(expected.y.data));
       expect(Array.from(solved.stats.status.data)).toEqual(Array.from(expected.stats.status.data));
     }
-    expect(compiled.slice(1)).toEqual([0, 0, 0]);
+    expect(Math.max(...compiled.slice(1))).toBe(0);
   });
 
   it.each(EVERY_SOLVER)("stops before it where the tolerance is met: %s", async (_, create) => {
