@@ -6,11 +6,16 @@ import type { CausalProblem, Problem } from "../problem.ts";
 import { overTime } from "./over-time.ts";
 
 export interface ContractionOptions {
-  /** Products with the Jacobian and its transpose, each; default 30. */
+  /**
+   * Products with the Jacobian and its transpose, each; default 30, and for the whole map at least twice the length of the
+   * sequence.
+   */
   readonly steps?: number;
   /** Where the directions come from; default key(0). */
   readonly key?: Tracer | HostTensor;
 }
+
+const STEPS = 30;
 
 /** Of the Jacobian J at one y. Neither is a certificate: see `certify`. */
 export interface Contraction<T = Tracer> {
@@ -27,8 +32,9 @@ export interface Contraction<T = Tracer> {
  * Of the whole map y [batch, time, channel] -> the same, one number per sequence, [batch]. Information that travels through
  * time makes the norm large and leaves the radius alone: the eigenvalues are those of the local maps, for J is block
  * triangular in time. Until it has travelled, in as many steps as the sequence has, the growth that is seen here is its own;
- * `localContraction` sees the local maps at once. Memory does not depend on the steps. Throws ArgumentError unless they are a
- * positive integer.
+ * that is why by default the later half begins there, and also then the radius may be far above that of the local maps, which
+ * `localContraction` sees at once: its largest is the same number. Memory does not depend on the steps. Throws ArgumentError
+ * unless they are a positive integer.
  */
 export function contraction<Theta>(
   problem: Problem<Theta>,
@@ -37,7 +43,7 @@ export function contraction<Theta>(
   options: ContractionOptions = {},
 ): Contraction {
   const step = (from: Tracer): Tracer => problem.step(from, theta);
-  return measure(step, y, options);
+  return measure(step, y, { steps: Math.max(STEPS, 2 * y.dim(1)), ...options });
 }
 
 /** Of the local map at each step of time, [batch, time]: of y_t -> F_t(y_t), at y [batch, time, channel]. */
@@ -52,7 +58,7 @@ export function localContraction<Theta>(
 }
 
 function measure(map: (y: Tracer) => Tracer, y: Tracer, options: ContractionOptions): Contraction {
-  const { steps = 30, key = keyOf(0) } = options;
+  const { steps = STEPS, key = keyOf(0) } = options;
   requirePositiveInteger("contraction: steps", steps);
   const at = stopGradient(y);
   const { pullback } = vjp(map, at);

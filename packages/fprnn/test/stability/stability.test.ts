@@ -80,6 +80,18 @@ describe("contraction", () => {
     for (let i = 1; i < norms.length; i++) expect(norms[i]!).toBeGreaterThanOrEqual(norms[i - 1]!);
   });
 
+  it("sees the local maps from the far end of a sequence by default, and says what it sees after fewer steps", async () => {
+    // No slope at any step, and information that grows as it travels: its growth is all that 30 steps show of 40.
+    const theta = rnnData(1n, { recurrent: 8, local: 0 }, [1, 40, 3]);
+    const run = (t: RnnTheta) => ({
+      few: contraction(rnn, t.x.mul(0), t, { steps: 30 }).radius,
+      enough: contraction(rnn, t.x.mul(0), t).radius,
+    });
+    const { few, enough } = await device.get(await device.run(run, theta));
+    expect(few.item()).toBeGreaterThan(0.5);
+    expect(enough.item()).toBe(0);
+  });
+
   it("refuses no step at all", async () => {
     const run = device.run((y: Tracer) => contraction(scalarMap(0.5), y, y, { steps: 0 }), zeros([1, 1, 1]));
     await expect(run).rejects.toThrow(/contraction: steps must be a positive integer, got 0/);
@@ -136,6 +148,21 @@ describe("multistart", () => {
     const run = (y0: Tracer) => multistart(twofold, y0, y0, { solver, starts: 8, scale: 0.5 });
     const { spread } = await device.get(await device.run(run, zeros([2, 1, 1])));
     for (const value of spread.data) expect(value).toBeCloseTo(2, 6);
+  });
+
+  it("takes a slow map for one with several fixed points at a loose tolerance only", async () => {
+    // y <- 0.99 y + 0.01: one fixed point, 1, and a hundredth of the way to it at a time.
+    const one = (y0: Tracer): Tracer => y0.zerosLike().add(0.01);
+    const spreadAt = async (tol?: number): Promise<number> => {
+      const solver = tol === undefined ? {} : { solver: picard({ tol, maxSteps: 5000 }) };
+      const run = (y0: Tracer) => multistart(scalarMap(0.99), y0, one(y0), { ...solver, starts: 4, scale: 1 });
+      const { spread, converged } = await device.get(await device.run(run, zeros([1, 2, 2])));
+      expect(converged.item()).toBe(5);
+      return spread.item();
+    };
+    expect(await spreadAt(0.1)).toBeGreaterThan(0.5);
+    expect(await spreadAt()).toBeLessThan(3e-3);
+    expect(await spreadAt(1e-7)).toBeLessThan(3e-5);
   });
 
   it("counts only what converged", async () => {
