@@ -167,7 +167,9 @@ export async function evaluateRun(options: EvaluationOptions): Promise<readonly 
   const { run, state, device, report, signal, lengths, batch = 128, batches = 2 } = options;
   const variants = options.variants ?? trainingVariants(run.config, Math.max(...lengths));
   const total = lengths.length * variants.length * batches;
-  const rows = await report.progress({ label: "evaluating", total }, (progress) =>
+  const [solver, ...others] = new Set(variants.map((variant) => variant.solver));
+  const label = solver === undefined || others.length > 0 ? "evaluating" : `evaluating by ${solver}`;
+  const rows = await report.progress({ label, total }, (progress) =>
     evaluate({
       task: buildTask(run.config),
       variants,
@@ -195,12 +197,12 @@ export function evaluationTable(rows: readonly EvaluationRow[]): readonly string
     ["length", "solver", "solved to", "tokens right", "sequences right", "iterations", "converged"],
     rows.map((row) => [
       String(row.length),
-      row.solver ?? "-",
-      row.label,
+      row.solver ?? "none",
+      row.solver === null ? "-" : row.label,
       formatPercent(row.tokenAccuracy),
       formatPercent(row.sequenceAccuracy),
-      row.iterations.toFixed(1),
-      formatPercent(row.converged),
+      // Nothing to count where nothing is solved.
+      ...(row.solver === null ? ["-", "-"] : [row.iterations.toFixed(1), formatPercent(row.converged)]),
     ]),
   );
 }

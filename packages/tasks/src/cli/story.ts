@@ -5,6 +5,7 @@ import { createRun, type RunConfig, type RunPlan } from "../run/index.ts";
 import { type EvaluationRow, initialState } from "../train/index.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { formatPercent } from "./format.ts";
+import type { Reporter } from "./reporter.ts";
 import { accuracyAt, evaluateRun, evaluationTable, type SessionOptions, trainRun } from "./session.ts";
 import { secondVariants, trainedVariants } from "./variants.ts";
 
@@ -97,14 +98,24 @@ async function baselineRows(
   lengths: readonly number[],
   options: SessionOptions,
 ): Promise<readonly EvaluationRow[]> {
-  const { run: main, state: trained, report } = options;
+  const { run: main, state: trained } = options;
+  const report = speakingOf(name, options.report);
   const { step } = trained.counters;
   const config: RunConfig = { ...main.config, ...plan(main.config), steps: step, target: null };
   const parts = buildRun(config);
   const start = initialState({ ...parts, seed: config.seed });
   const run = await createRun(join(main.path, "baseline"), config, start);
   report.event({ type: "run", folder: run.path, config });
-  report.note(`for comparison: ${name}, ${step} steps`);
-  const { state } = await trainRun({ ...options, run, parts, state: start });
-  return evaluateRun({ ...options, run, state, lengths });
+  report.note(`${step} steps for comparison`);
+  const { state } = await trainRun({ ...options, report, run, parts, state: start });
+  return evaluateRun({ ...options, report, run, state, lengths });
+}
+
+/** Notes and warnings begin with a name, so that they are not taken for those of the run, said again. */
+function speakingOf(name: string, report: Reporter): Reporter {
+  return {
+    ...report,
+    note: (text) => report.note(`${name}: ${text}`),
+    warn: (text) => report.warn(`${name}: ${text}`),
+  };
 }

