@@ -27,7 +27,7 @@ export function parityPlan(seed: number): FixedPointPlan {
     seed,
     // So many, because what comes after the first perfect batches is what carries over to longer sequences.
     target: { accuracy: 0.999, batches: 10 },
-    timeLimit: 60,
+    timeLimit: 120,
   };
 }
 
