@@ -10,7 +10,7 @@ export default class HangReporter {
   #timers = new Map();
 
   /** @param {TestModule} module */
-  onTestModuleStart({ id, relativeModuleId }) {
+  onTestModuleQueued({ id, relativeModuleId }) {
     const end = () => {
       console.error(`\n✗ ${relativeModuleId} has not ended after ${MINUTES} minutes; the tests are given up`);
       process.exit(1);

@@ -1,9 +1,8 @@
 /** The FP-Mamba-2 layer: the scan of Mamba-2, one decay per head, as the cheap half of a fixed point (arXiv 2503.10799). */
-import { ArgumentError, nn, type random, ShapeError, type Tracer } from "@banach/autograd";
+import { ArgumentError, nn, ShapeError, type Tracer } from "@banach/autograd";
 import { type SolverAndAdjoint, solverAndAdjoint } from "../fixed-point.ts";
-import type { Mixer, MixerArgument, MixerParams } from "../mixers/mixer.ts";
+import type { Mixer, MixerParams } from "../mixers/mixer.ts";
 import { requireOneOf, requirePositiveInteger } from "../options.ts";
-import type { SolveStats } from "../stats.ts";
 import {
   initially,
   oneStep,
@@ -15,61 +14,36 @@ import {
 } from "./common.ts";
 import { type FpMamba2Params, type FpMamba2Shape, initFpMamba2 } from "./fp-mamba-2-params.ts";
 import {
-  type FpMambaParts,
+  type MatrixStateLayer,
+  type MatrixStateOptions,
   openFpMamba,
   requireFpMambaState,
   requireHiddenParams,
   solveParts,
 } from "./fp-mamba-layer.ts";
-import { type FpMambaState, initialFpMambaState } from "./fp-mamba-params.ts";
+import { initialFpMambaState } from "./fp-mamba-params.ts";
 import { fpMambaProblem, type StateScan } from "./fp-mamba-problem.ts";
-import { dependenceOf, type HiddenDependence } from "./hidden.ts";
-import type { Layer } from "./layer.ts";
+import { dependenceOf } from "./hidden.ts";
 import { chunkedScan, repeatChannels } from "./ssd.ts";
 
 /** How often silu(z) is a factor: see `fpMamba2`. */
 export type FpMamba2Gating = "once" | "authors";
 
-interface FpMamba2ShapeOptions<M extends Mixer> {
-  /** Channels of the layer's input and output. */
-  readonly dModel: number;
-  /** Inner channels D are expand * dModel; default 2. */
-  readonly expand?: number;
+interface FpMamba2ShapeOptions<M extends Mixer> extends MatrixStateOptions<M> {
   /** Channels of a head, which share dt, A and D; default 64, or D if that is less. Must divide D. */
   readonly headDim?: number;
-  /** Size N of each channel's state; default 16. */
-  readonly dState?: number;
-  readonly mixer: M;
-  /** What Q depends on; default "concatenated": [x_t, y_{t-1}]. For B, C and dt see `hidden`. */
-  readonly argument?: MixerArgument;
-  /** Which of lambda = exp(dt A), Q, B and C depend on y_{t-1}; default all but lambda. The output gate does in any case. */
-  readonly hidden?: HiddenDependence;
   /** A short causal convolution of x, B and C, followed by silu; default false. */
   readonly shortConv?: boolean;
-  /** Whether B and C are normalised to length 1; default true, as the authors' always are. */
-  readonly bcNorm?: boolean;
-  /** Gates by silu(z) inside the loop, before the normalisation, instead of gating the output; default false. */
-  readonly gluInLoop?: boolean;
   /** Default "once", the sound variant: the gate is a factor once, in one of the two places. "authors": twice. */
   readonly gating?: FpMamba2Gating;
   /** Most steps in a chunk of the scan over whole sequences; default 32. It changes the speed, not the result. */
   readonly chunk?: number;
-  /** Of the RMS normalisation, and the least length of B and C; default 1e-5. */
-  readonly eps?: number;
-  readonly dtype?: random.RandomDType;
 }
 
 /** Sizes and mixer, and a solver and adjoint that fit each other, by default as of `fixedPoint`. */
 export type FpMamba2Options<M extends Mixer> = FpMamba2ShapeOptions<M> & SolverAndAdjoint;
 
-export interface FpMamba2Layer<M extends Mixer> extends Layer<
-  FpMamba2Params<Tracer, MixerParams<M>>,
-  FpMambaState<Tracer>,
-  SolveStats
-> {
-  /** The same up to the solve, and from it on, as separate pieces. */
-  parts(params: FpMamba2Params<Tracer, MixerParams<M>>, x: Tracer, state?: FpMambaState<Tracer>): FpMambaParts;
-}
+export type FpMamba2Layer<M extends Mixer> = MatrixStateLayer<FpMamba2Params<Tracer, MixerParams<M>>>;
 
 /**
  * FP-Mamba with the structure of Mamba-2 (T. Dao and A. Gu, arXiv 2405.21060): heads of headDim channels with one dt and one

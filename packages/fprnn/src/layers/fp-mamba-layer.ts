@@ -1,16 +1,43 @@
 /** What the layers with a matrix state, FP-Mamba and FP-Mamba-2, do alike: everything but how steps are selected. */
-import { nn, ShapeError, type Tracer, zeros } from "@banach/autograd";
+import { nn, type random, ShapeError, type Tracer, zeros } from "@banach/autograd";
 import { fixedPoint, type SolverAndAdjoint } from "../fixed-point.ts";
-import type { Mixer } from "../mixers/mixer.ts";
+import type { Mixer, MixerArgument } from "../mixers/mixer.ts";
 import { requireTensor } from "../options.ts";
 import type { CausalProblem } from "../problem.ts";
 import type { Tolerances } from "../solvers/index.ts";
 import type { SolveStats } from "../stats.ts";
-import type { Dependence, SelectionPart } from "./hidden.ts";
+import type { Dependence, HiddenDependence, SelectionPart } from "./hidden.ts";
 import { type FpMambaPart, type FpMambaProblem, type FpMambaTheta, type FpMambaWeights } from "./fp-mamba-problem.ts";
 import type { FpMambaShape, FpMambaState, HiddenParams } from "./fp-mamba-params.ts";
 import type { Layer, LayerResult } from "./layer.ts";
 import { requireMambaState } from "./mamba-params.ts";
+
+/** The options that both layers have. */
+export interface MatrixStateOptions<M extends Mixer> {
+  /** Channels of the layer's input and output. */
+  readonly dModel: number;
+  /** Inner channels D are expand * dModel; default 2. */
+  readonly expand?: number;
+  /** Size N of each channel's state; default 16. */
+  readonly dState?: number;
+  readonly mixer: M;
+  /** What Q depends on; default "concatenated": [x_t, y_{t-1}]. For B, C and dt see `hidden`. */
+  readonly argument?: MixerArgument;
+  /** Which of lambda = exp(dt A), Q, B and C depend on y_{t-1}; default all but lambda. The output gate does in any case. */
+  readonly hidden?: HiddenDependence;
+  /** Whether B and C are normalised to length 1; default true. */
+  readonly bcNorm?: boolean;
+  /** Gates by silu(z) inside the loop, before the normalisation, instead of gating the output; default false. */
+  readonly gluInLoop?: boolean;
+  /** Of the normalisation in the loop, and the least length of B and C; default 1e-5. */
+  readonly eps?: number;
+  readonly dtype?: random.RandomDType;
+}
+
+export interface MatrixStateLayer<P> extends Layer<P, FpMambaState<Tracer>, SolveStats> {
+  /** The same up to the solve, and from it on, as separate pieces. */
+  parts(params: P, x: Tracer, state?: FpMambaState<Tracer>): FpMambaParts;
+}
 
 /** A layer's fixed point laid open: for audits, other solvers, and looking at residuals. */
 export interface FpMambaParts {

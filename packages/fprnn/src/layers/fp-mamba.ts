@@ -1,9 +1,8 @@
 /** The matrix-state FP-Mamba layer: Mamba's selective scan as the cheap half of a fixed point (arXiv 2503.10799). */
-import { nn, type random, type Tracer } from "@banach/autograd";
+import { nn, type Tracer } from "@banach/autograd";
 import { type SolverAndAdjoint, solverAndAdjoint } from "../fixed-point.ts";
-import type { Mixer, MixerArgument, MixerParams } from "../mixers/mixer.ts";
+import type { Mixer, MixerParams } from "../mixers/mixer.ts";
 import { requirePositiveInteger } from "../options.ts";
-import type { SolveStats } from "../stats.ts";
 import {
   initially,
   oneStep,
@@ -14,58 +13,27 @@ import {
   shortConvolution,
 } from "./common.ts";
 import {
-  type FpMambaParts,
+  type MatrixStateLayer,
+  type MatrixStateOptions,
   openFpMamba,
   requireFpMambaState,
   requireHiddenParams,
   solveParts,
 } from "./fp-mamba-layer.ts";
-import {
-  type FpMambaParams,
-  type FpMambaShape,
-  type FpMambaState,
-  initFpMamba,
-  initialFpMambaState,
-} from "./fp-mamba-params.ts";
+import { type FpMambaParams, type FpMambaShape, initFpMamba, initialFpMambaState } from "./fp-mamba-params.ts";
 import { fpMambaProblem, type StateScan } from "./fp-mamba-problem.ts";
-import { dependenceOf, type HiddenDependence } from "./hidden.ts";
-import type { Layer } from "./layer.ts";
+import { dependenceOf } from "./hidden.ts";
 import { readStates, scanStates, selectSteps } from "./selective-scan.ts";
 
-interface FpMambaShapeOptions<M extends Mixer> {
-  /** Channels of the layer's input and output. */
-  readonly dModel: number;
-  /** Inner channels are expand * dModel; default 2. */
-  readonly expand?: number;
-  /** Size N of each channel's state; default 16. */
-  readonly dState?: number;
-  readonly mixer: M;
-  /** What Q depends on; default "concatenated": [x_t, y_{t-1}]. For B, C and dt see `hidden`. */
-  readonly argument?: MixerArgument;
-  /** Which of lambda, Q, B and C depend on y_{t-1}; default all but lambda. The output gate does in any case. */
-  readonly hidden?: HiddenDependence;
+interface FpMambaShapeOptions<M extends Mixer> extends MatrixStateOptions<M> {
   /** A short causal convolution of x, followed by silu; default false. */
   readonly shortConv?: boolean;
-  /** Whether B and C are normalised to length 1; default true. */
-  readonly bcNorm?: boolean;
-  /** Multiplies by silu(z) inside the loop, before the normalisation, instead of gating the output; default false. */
-  readonly gluInLoop?: boolean;
-  /** Of the layer normalisation, and the least length of B and C; default 1e-5. */
-  readonly eps?: number;
-  readonly dtype?: random.RandomDType;
 }
 
 /** Sizes and mixer, and a solver and adjoint that fit each other, by default as of `fixedPoint`. */
 export type FpMambaOptions<M extends Mixer> = FpMambaShapeOptions<M> & SolverAndAdjoint;
 
-export interface FpMambaLayer<M extends Mixer> extends Layer<
-  FpMambaParams<Tracer, MixerParams<M>>,
-  FpMambaState<Tracer>,
-  SolveStats
-> {
-  /** The same up to the solve, and from it on, as separate pieces. */
-  parts(params: FpMambaParams<Tracer, MixerParams<M>>, x: Tracer, state?: FpMambaState<Tracer>): FpMambaParts;
-}
+export type FpMambaLayer<M extends Mixer> = MatrixStateLayer<FpMambaParams<Tracer, MixerParams<M>>>;
 
 /**
  * The FP-Mamba of arXiv 2503.10799, matrix state: B, C and the mixer depend on y_{t-1}, dt on x alone unless asked for, and

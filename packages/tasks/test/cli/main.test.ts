@@ -2,16 +2,13 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { banach, jsonLines } from "./world.ts";
+import { banach, jsonLines, tiny } from "./world.ts";
 
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "banach-"));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-/** Small enough for tests: a few steps take well under a second. */
-const tiny = ["--batch", "4", "--d-model", "4", "--expand", "1", "--length", "3", "--steps", "3"];
 
 describe("usage errors end with 2 and say what is valid", () => {
   test.each([
@@ -205,71 +202,6 @@ test("resumed training gives the numbers of training in one go, checkpoint and a
   await banach(["train", "--resume", parts, "--steps", "6"]);
   const checkpoint = (path: string): Promise<Buffer> => readFile(join(path, "checkpoint.safetensors"));
   expect((await checkpoint(parts)).equals(await checkpoint(whole))).toBe(true);
-});
-
-describe.each([
-  ["fp-mamba", {}, []],
-  ["fp-mamba-2", { headDim: 2 }, ["--head-dim", "2"]],
-] as const)("--layer %s", (kind, own, flags) => {
-  const sizes = ["--layer", kind, "--state", "2", ...flags, "--rank", "2", "--gain", "2"];
-  const mamba = ["train", ...tiny, ...sizes, "--length-schedule", "curriculum"];
-
-  test("trains, resumes bit for bit and is evaluated", { timeout: 30_000 }, async () => {
-    const [whole, parts] = [join(folder, kind), join(folder, `${kind}-parts`)];
-    const trained = await banach([...mamba, "--steps", "2", "--out", whole, "--json"]);
-    expect(trained.code).toBe(0);
-    const model = { kind, ...own, dState: 2, dModel: 4, mixer: { rank: 2, gain: 2 } };
-    const [first, ...lines] = jsonLines(trained.stdout);
-    expect(first).toMatchObject({ type: "run", config: { model, lengths: { kind: "curriculum", from: 2, to: 3 } } });
-    const steps = lines.filter(({ type }) => type === "step");
-    expect(steps).toMatchObject([{ skipped: false }, { skipped: false }]);
-
-    await banach([...mamba, "--steps", "1", "--out", parts]);
-    expect((await banach(["train", "--resume", parts, "--steps", "2"])).code).toBe(0);
-    const checkpoint = (path: string): Promise<Buffer> => readFile(join(path, "checkpoint.safetensors"));
-    expect((await checkpoint(parts)).equals(await checkpoint(whole))).toBe(true);
-
-    const evaluated = await banach(["eval", parts, "--lengths", "3", "--batch", "4", "--solver", "picard", "--json"]);
-    expect(jsonLines(evaluated.stdout)).toMatchObject([{ variant: "picard tol 0.03, up to 400 iterations" }]);
-  });
-
-  test("sequences that do not converge are counted, warned of and shown", { timeout: 30_000 }, async () => {
-    const run = join(folder, `${kind}-apart`);
-    const { code, stdout, stderr } = await banach([...mamba, "--tol", "0", "--max-steps", "2", "--out", run]);
-    expect(code).toBe(0);
-    expect(stderr).toContain("warning: step 1: the solver left 4 sequences above its tolerance (4 so far)");
-    expect(stderr).toContain("sequences not converged 12");
-    expect(stdout).toMatch(/converged\n.* 0\.0 %/);
-  });
-});
-
-test("--layer mamba trains, resumes bit for bit and is evaluated, without a solver", { timeout: 30_000 }, async () => {
-  const mamba = ["train", ...tiny, "--layer", "mamba", "--state", "2", "--layers", "2"];
-  const [whole, parts] = [join(folder, "plain-mamba"), join(folder, "plain-mamba-parts")];
-  const trained = await banach([...mamba, "--steps", "2", "--out", whole, "--json"]);
-  expect(trained.code).toBe(0);
-  const [first, ...lines] = jsonLines(trained.stdout);
-  const model = { kind: "mamba", dState: 2, dModel: 4, expand: 1, layers: 2 };
-  expect((first as { config: { model: unknown } }).config.model).toEqual(model);
-  const steps = lines.filter(({ type }) => type === "step");
-  expect(steps).toMatchObject([
-    { skipped: false, iterations: 0, notConverged: 0 },
-    { skipped: false, iterations: 0, notConverged: 0 },
-  ]);
-
-  await banach([...mamba, "--steps", "1", "--out", parts]);
-  expect((await banach(["train", "--resume", parts, "--steps", "2"])).code).toBe(0);
-  const checkpoint = (path: string): Promise<Buffer> => readFile(join(path, "checkpoint.safetensors"));
-  expect((await checkpoint(parts)).equals(await checkpoint(whole))).toBe(true);
-
-  const evaluated = await banach(["eval", parts, "--lengths", "3,6", "--batch", "4", "--json"]);
-  expect(jsonLines(evaluated.stdout)).toMatchObject([
-    { length: 3, variant: "no solver", iterations: 0, converged: 1 },
-    { length: 6, variant: "no solver", iterations: 0, converged: 1 },
-  ]);
-  const refused = await banach(["eval", parts, "--solver", "picard", "--max-steps", "9"]);
-  expect(refused.code).toBe(2);
-  expect(refused.stderr).toContain("--solver picard, --max-steps 9: layer mamba is no fixed point, and has no solver");
 });
 
 test("an interrupt finishes the step, saves and ends with 130; what is saved goes on to the same numbers", async () => {

@@ -57,3 +57,17 @@ export function jsonLines(text: string): readonly Record<string, unknown>[] {
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
+
+/** Options of a training that takes well under a second. */
+export const tiny: readonly string[] = [
+  "--batch",
+  "4",
+  "--d-model",
+  "4",
+  "--expand",
+  "1",
+  "--length",
+  "3",
+  "--steps",
+  "3",
+];
