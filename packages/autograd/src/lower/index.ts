@@ -1,5 +1,6 @@
 /** The lowering library: graphs to programs of fused kernels, with a memory plan. It knows no backend. */
 export { type Access, type LoopCounter, withStrides } from "./access.ts";
+export { accessesOf, groupAxes, mapAll, regroup } from "./collapse.ts";
 export {
   type Apply,
   buffersOf,
@@ -15,8 +16,8 @@ export {
   type ScalarOperation,
   visitExpression,
 } from "./expression.ts";
-export { lower } from "./lower.ts";
-export { type MemoryPlan, type Places, planMemory } from "./memory-plan.ts";
+export { forCaches, lower, type Schedule } from "./lower.ts";
+export { type MemoryPlan, type Places, planMemory, type PlanOptions } from "./memory-plan.ts";
 export { printProgram } from "./print-program.ts";
 export {
   type Combine,

@@ -89,8 +89,14 @@ function inlineInto(block: Block, graph: Graph, args: readonly Value[]): readonl
   return graph.outputs.map((atom) => block.get(atom));
 }
 
-/** Lowers a closed graph: kernels in order, fused where one can do the work of several. */
-export function lower(graph: Graph): Program {
+/** How fused kernels are arranged for the machine that runs them. */
+export type Schedule = (program: Program) => Program;
+
+/** For processors with caches: loops and chains by blocks of rows, weights of loops packed once. */
+export const forCaches: Schedule = (program) => turnOperands(chainRows(blockRows(program)));
+
+/** Lowers a closed graph: kernels in order, fused where one can do the work of several, then arranged by the schedule. */
+export function lower(graph: Graph, schedule: Schedule = forCaches): Program {
   const buffers = (name: string, types: readonly TensorType[]): ProgramBuffer[] =>
     types.map(({ dtype, shape }, i) => ({ name: `${name}${i}`, dtype, size: sizeOf(shape) }));
   const inputTypes = graph.inputs.map((v) => v.type);
@@ -109,6 +115,5 @@ export function lower(graph: Graph): Program {
     if (buffer !== undefined) block.write(type.shape, buffer, wholeOf(type.shape), expression);
   });
   const { temporaries } = block.pool;
-  const program = { inputs, outputs, inputTypes, outputTypes, temporaries, steps: block.steps };
-  return turnOperands(chainRows(blockRows(fuse(program))));
+  return schedule(fuse({ inputs, outputs, inputTypes, outputTypes, temporaries, steps: block.steps }));
 }

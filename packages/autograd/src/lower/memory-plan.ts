@@ -1,5 +1,5 @@
 /** The static memory plan: every temporary gets a place in one arena, shared by those that are never live together. */
-import { byteLengthOf } from "../ir/tensor-type.ts";
+import { byteLengthOf, type DType } from "../ir/tensor-type.ts";
 import type { ProgramBuffer } from "./expression.ts";
 import { isKernel, type Program, readBy, type Step, visitSteps, writtenBy } from "./program.ts";
 
@@ -15,31 +15,51 @@ export interface MemoryPlan extends Places {
   readonly local: Places;
 }
 
+export interface PlanOptions {
+  /** What an element takes; default the bytes of its dtype. */
+  readonly elementBytes?: (dtype: DType) => number;
+  /** Memory comes in slabs of so many bytes, a multiple of the alignment: nothing lies across the end of one. */
+  readonly slabBytes?: number;
+}
+
 interface Interval {
   first: number;
   last: number;
 }
 
-/** First fit over live intervals. `alignment` in bytes: 16 for WASM, 256 for WebGPU. */
-export function planMemory(program: Program, alignment: number): MemoryPlan {
+/**
+ * First fit over live intervals. `alignment` in bytes: 16 for WASM, 256 for WebGPU. What is larger than a slab begins at
+ * the start of one.
+ */
+export function planMemory(program: Program, alignment: number, options: PlanOptions = {}): MemoryPlan {
+  const { elementBytes = (dtype) => byteLengthOf({ dtype, shape: [] }), slabBytes = Infinity } = options;
+  const bytesOf = ({ dtype, size }: ProgramBuffer): number =>
+    Math.ceil((size * elementBytes(dtype)) / alignment) * alignment;
+  /** The first place from `offset` on. */
+  const fit = (offset: number, bytes: number): number => {
+    const start = slabBytes === Infinity ? 0 : Math.floor(offset / slabBytes) * slabBytes;
+    return offset === start || offset + bytes <= start + slabBytes ? offset : start + slabBytes;
+  };
   const intervals = liveIntervals(program);
   const locals = new Set<ProgramBuffer>();
   visitSteps(program.steps, (step) => {
     if (step.kind === "for") step.locals?.forEach((buffer) => locals.add(buffer));
   });
   const shared = program.temporaries.filter((buffer) => !locals.has(buffer));
-  return { ...place(shared, intervals, alignment), local: place([...locals], intervals, alignment) };
+  const place = (buffers: readonly ProgramBuffer[]): Places => placeAll(buffers, intervals, bytesOf, fit);
+  return { ...place(shared), local: place([...locals]) };
 }
 
-function place(
+function placeAll(
   buffers: readonly ProgramBuffer[],
   intervals: ReadonlyMap<ProgramBuffer, Interval>,
-  alignment: number,
+  bytesOf: (buffer: ProgramBuffer) => number,
+  fit: (offset: number, bytes: number) => number,
 ): Places {
   const sized = buffers
     .flatMap((buffer) => {
       const interval = intervals.get(buffer);
-      return interval === undefined ? [] : [{ buffer, interval, bytes: bytesOf(buffer, alignment) }];
+      return interval === undefined ? [] : [{ buffer, interval, bytes: bytesOf(buffer) }];
     })
     // Large ones first leave fewer holes.
     .sort((a, b) => b.bytes - a.bytes);
@@ -52,7 +72,7 @@ function place(
     for (const rival of placed) {
       if (!overlap(rival.interval, interval)) continue;
       if (rival.offset - offset >= bytes) break;
-      offset = Math.max(offset, rival.offset + rival.bytes);
+      offset = fit(Math.max(offset, rival.offset + rival.bytes), bytes);
     }
     const after = placed.findIndex((other) => other.offset > offset);
     placed.splice(after === -1 ? placed.length : after, 0, { interval, offset, bytes });
@@ -60,10 +80,6 @@ function place(
     total = Math.max(total, offset + bytes);
   }
   return { offsets, bytes: total };
-}
-
-function bytesOf({ dtype, size }: ProgramBuffer, alignment: number): number {
-  return Math.ceil(byteLengthOf({ dtype, shape: [size] }) / alignment) * alignment;
 }
 
 function overlap(a: Interval, b: Interval): boolean {

@@ -1,7 +1,6 @@
 /** Map kernels: one nest over the points, lanes along the last axis. */
-import type { MapKernel } from "@banach/autograd/backend";
+import { accessesOf, groupAxes, mapAll, regroup, type MapKernel } from "@banach/autograd/backend";
 import type { FunctionBuilder } from "../wasm/index.ts";
-import { accessesOf, groupAxes, mapAll, regroup } from "./collapse.ts";
 import { divided, divisionOf } from "./divide.ts";
 import { LaneEmitter } from "./emitter.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";

@@ -1,8 +1,16 @@
 /** Linear recurrences: rows in the order of time, channels across lanes, the previous row in scratch memory that stays in L1. */
-import type { Access, Expression, RecurKernel, Store } from "@banach/autograd/backend";
+import {
+  accessesOf,
+  groupAxes,
+  mapAll,
+  regroup,
+  type Access,
+  type Expression,
+  type RecurKernel,
+  type Store,
+} from "@banach/autograd/backend";
 import { loadLanes } from "../contract/emit-loops.ts";
 import { type Expr, f32x4, type FunctionBuilder } from "../wasm/index.ts";
-import { accessesOf, groupAxes, mapAll, regroup } from "./collapse.ts";
 import { divided, divisionOf } from "./divide.ts";
 import { type Address, LaneEmitter, storeLanes } from "./emitter.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";

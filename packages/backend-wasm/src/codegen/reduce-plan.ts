@@ -1,6 +1,13 @@
 /** The axes of a reduction, merged where they can be: first the kept ones, then the reduced ones. */
-import type { Expression, ReduceKernel, Store } from "@banach/autograd/backend";
-import { accessesOf, groupAxes, mapAll, regroup } from "./collapse.ts";
+import {
+  accessesOf,
+  groupAxes,
+  mapAll,
+  regroup,
+  type Expression,
+  type ReduceKernel,
+  type Store,
+} from "@banach/autograd/backend";
 
 export interface ReducePlan {
   readonly sizes: readonly number[];

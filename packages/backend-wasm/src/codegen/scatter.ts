@@ -1,8 +1,7 @@
 /** Scatter: points in order, so that repeated indices add up the same way everywhere; in lanes where they have one index. */
-import type { ScatterKernel } from "@banach/autograd/backend";
+import { accessesOf, groupAxes, mapAll, regroup, type ScatterKernel } from "@banach/autograd/backend";
 import { loadLanes } from "../contract/emit-loops.ts";
 import { f32x4, type FunctionBuilder, i32, i32x4 } from "../wasm/index.ts";
-import { accessesOf, groupAxes, mapAll, regroup } from "./collapse.ts";
 import { LaneEmitter, storeLanes, variesAlong } from "./emitter.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";
 import { Nest } from "./nest.ts";

@@ -1,6 +1,7 @@
 /** Fewer, longer loops: axes of size 1 go, and neighbours along which every access runs on become one axis. */
-import type { Access, Expression, Store } from "@banach/autograd/backend";
-import { mapAccess, rewriteExpression, visitExpression, withStrides } from "@banach/autograd/backend";
+import { type Access, withStrides } from "./access.ts";
+import { type Expression, mapAccess, rewriteExpression, visitExpression } from "./expression.ts";
+import type { Store } from "./program.ts";
 
 /** The accesses of expressions and stores, in one list. */
 export function accessesOf(expressions: readonly Expression[], stores: readonly Store[]): readonly Access[] {
