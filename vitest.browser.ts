@@ -14,7 +14,8 @@ declare module "vitest" {
 const provider: ReturnType<typeof playwright> = {
   ...playwright(),
   providerFactory: (project) => {
-    const launchOptions = { executablePath: requireChromium() };
+    // WebGPU also where Chromium does not trust the graphics or has none: then it computes on SwiftShader.
+    const launchOptions = { executablePath: requireChromium(), args: ["--enable-unsafe-webgpu"] };
     return playwright({ launchOptions }).providerFactory(project);
   },
 };
@@ -25,8 +26,8 @@ const isolation = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-E
 const project = (name: string, isolated: boolean): TestProjectInlineConfiguration => ({
   extends: true,
   server: { headers: isolated ? isolation : {} },
-  // Prepared before the first page asks for it: what is found later makes Vite load the page anew.
-  optimizeDeps: { include: ["fast-check"] },
+  // Prepared before the first page asks for it: what is found later makes Vite load the page anew. Dawn is for Node alone.
+  optimizeDeps: { include: ["fast-check"], exclude: ["webgpu"] },
   test: {
     name,
     testTimeout: 60_000,

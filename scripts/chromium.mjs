@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { runProgram, secondsSince } from "./workspace.mjs";
+import { aptInstall } from "./apt.mjs";
 
 export const chromiumRemedy =
   "Install Chromium or Google Chrome, or set BANACH_CHROMIUM to its executable. Debian: apt-get install chromium; " +
@@ -64,6 +64,12 @@ function problemOf(path) {
   return `does not run: ${error?.message ?? (said || `exit code ${String(status)}`)}`;
 }
 
+/** @returns {string[]} every place where a Chromium may be, the likeliest first */
+export function chromiumPlaces() {
+  const named = process.env["BANACH_CHROMIUM"];
+  return [...(named ? [named] : []), ...inSearchPath(), ...usualPlaces()];
+}
+
 /**
  * Looks at BANACH_CHROMIUM, or else in the search path and the usual places, and takes the first that runs.
  * @returns {{ path: string } | { problem: string }}
@@ -86,16 +92,6 @@ export function requireChromium() {
   const found = findChromium();
   if ("path" in found) return found.path;
   throw new Error(`${found.problem}\n${chromiumRemedy}`);
-}
-
-/** @returns {string[] | undefined} how this user calls apt-get without being asked anything, if at all */
-function aptGet() {
-  const succeeds = (/** @type {string} */ command, /** @type {string[]} */ ...args) =>
-    spawnSync(command, args, { stdio: "ignore" }).status === 0;
-  if (process.platform !== "linux" || !succeeds("apt-get", "--version")) return undefined;
-  const quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"];
-  if (process.getuid?.() === 0) return quiet;
-  return succeeds("sudo", "-n", "true") ? ["sudo", "-n", ...quiet] : undefined;
 }
 
 /**
@@ -122,29 +118,13 @@ async function startProblem(path) {
  * @returns {Promise<string | undefined>} the problem that is left
  */
 export async function ensureChromium() {
-  const found = findChromium();
+  let found = findChromium();
   if ("path" in found) return startProblem(found.path);
-  const apt = aptGet();
   // Who names an executable wants that one.
-  if (apt === undefined || process.env["BANACH_CHROMIUM"]) return found.problem;
-  const [command = "", ...prefix] = apt;
-  const run = (/** @type {string[]} */ ...args) => runProgram(command, [...prefix, ...args], { capture: true });
-  const install = () => run("install", "--yes", "--no-install-recommends", "chromium");
-
-  console.log("setup: installing chromium with apt-get, for the browser tests");
-  const startedAt = performance.now();
-  let { code, output } = await install();
-  if (code !== 0) {
-    // The lists of packages are missing, or name files that are gone.
-    const update = await run("update");
-    ({ code, output } = await install());
-    output = `${update.output}${output}`;
-  }
-  const installed = findChromium();
-  if (code !== 0 || "problem" in installed) {
-    console.error(output.trimEnd());
-    return "apt-get could not install a Chromium that runs; the lines above say why.";
-  }
-  console.log(`setup: chromium installed in ${secondsSince(startedAt)}`);
-  return startProblem(installed.path);
+  if (process.env["BANACH_CHROMIUM"]) return found.problem;
+  const installed = await aptInstall(["chromium"], "the browser tests");
+  if (installed === undefined) return found.problem;
+  if (!installed) return "apt-get could not install Chromium; the lines above say why.";
+  found = findChromium();
+  return "path" in found ? startProblem(found.path) : "the Chromium that apt-get installed does not run.";
 }

@@ -1,10 +1,11 @@
 // Makes a fresh clone ready with nothing but Node and npm: installs with the pinned pnpm, then builds. What is already
 // done is skipped, by digests of the inputs kept in node_modules/.banach. Options: --no-build, --force-build,
-// --without-bench, which leaves out the other frameworks that only the bench measures against (about 200 MB), and
-// --with-chromium, which sees to the browser that some tests run in.
+// --without-bench, which leaves out the other frameworks that only the bench measures against (about 200 MB), and two that
+// see to what some tests need: --with-chromium, the browser they run in, and --with-webgpu, a driver for WebGPU in Node.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { chromiumRemedy, ensureChromium } from "./chromium.mjs";
+import { ensureWebgpu, webgpuRemedy } from "./vulkan.mjs";
 import {
   digest,
   packageFolders,
@@ -84,12 +85,16 @@ async function build(force) {
 
 checkNode();
 const options = process.argv.slice(2);
-const valid = ["--no-build", "--force-build", "--without-bench", "--with-chromium"];
+const valid = ["--no-build", "--force-build", "--without-bench", "--with-chromium", "--with-webgpu"];
 const unknown = options.filter((option) => !valid.includes(option));
 if (unknown.length > 0) fail(`unknown option ${unknown.join(" ")}.`, `Options: ${valid.join(", ")}.`);
 await install(!options.includes("--without-bench"));
 if (options.includes("--with-chromium")) {
   const problem = await ensureChromium();
   if (problem !== undefined) fail(problem, chromiumRemedy);
+}
+if (options.includes("--with-webgpu")) {
+  const problem = await ensureWebgpu();
+  if (problem !== undefined) fail(problem, webgpuRemedy);
 }
 if (!options.includes("--no-build")) await build(options.includes("--force-build"));
