@@ -21,7 +21,7 @@ export interface PicardOptions extends SolverOptions {
   /**
    * Which residuals must meet the tolerance. "best", the default and the authors' rule: each sequence's smallest so far;
    * the last damped iterate is returned, though its own may have grown again. "current": those of the iterates at hand;
-   * each sequence returns the step from its best iterate.
+   * each sequence returns its best iterate if that met the tolerance, which the step from it could miss, else the step.
    */
   readonly rule?: "best" | "current";
 }
@@ -42,7 +42,7 @@ interface Carry {
   readonly failed: Tracer;
   /** int32[batch]: iterations of the row while it was not given up. */
   readonly iterations: Tracer;
-  /** Under the rule "current": the residual at hand [batch], and the step from the best iterate. */
+  /** Under the rule "current": the residual at hand [batch], and what is returned. */
   readonly current?: { readonly residual: Tracer; readonly kept: Tracer };
   readonly trace?: TraceCarry;
 }
@@ -125,6 +125,7 @@ function sweep<Theta>(problem: Problem<Theta>, theta: Theta, options: Rules, bef
   const left = where(improved, options.patience, patience.sub(1)).astype("int32");
   const spent = left.lessEqual(0);
   const keeps = improved.and(lost.not()).reshape([-1, 1, 1]);
+  const returned = where(residual.less(options.tol).reshape([-1, 1, 1]), y, damped);
   return {
     y: where(lost.reshape([-1, 1, 1]), y, damped),
     best: where(improved, residual, best),
@@ -133,7 +134,9 @@ function sweep<Theta>(problem: Problem<Theta>, theta: Theta, options: Rules, bef
     first,
     failed: lost,
     iterations: before.iterations.add(failed.not().astype("int32")),
-    ...(before.current === undefined ? {} : { current: { residual, kept: where(keeps, damped, before.current.kept) } }),
+    ...(before.current === undefined
+      ? {}
+      : { current: { residual, kept: where(keeps, returned, before.current.kept) } }),
     ...(before.trace === undefined
       ? {}
       : { trace: record(before.trace, where(failed.expandDims(1), NOT_MADE, residuals)) }),

@@ -37,7 +37,7 @@ interface Carry<Memory> {
   readonly square: Tracer;
   /** Whether to accelerate, see `paced`. */
   readonly pace: Pace;
-  /** The plain step from the iterate of the smallest residual so far, and that residual [batch]. */
+  /** What is returned, from the iterate of the smallest residual so far, and that residual [batch]. */
   readonly kept: Tracer;
   readonly best: Tracer;
   /** Of the iterate at hand, [batch]. */
@@ -52,8 +52,11 @@ interface Carry<Memory> {
 /**
  * Iterates each sequence until its own residual is below `tol`. Where a proposed iterate has a longer residual f(y) - y
  * than the one it was proposed from, or is not finite, the sequence goes back to the plain step from there, and the memory
- * is emptied: an iteration is lost, and nothing else. Plain steps are never rejected, so a sequence of them is Picard's. The
- * plain step from the best iterate is returned, with its own residual.
+ * is emptied: an iteration is lost, and nothing else. Plain steps are never rejected, so a sequence of them is Picard's.
+ *
+ * The iterate that met `tol` is returned, and not the step from it: in relative residuals of single steps of time the map
+ * need not contract, and the step could miss what the iterate has met. A sequence that met it nowhere returns the plain
+ * step from its best iterate, with its own residual.
  */
 export function iterateSafeguarded<Theta, Memory>(
   problem: Problem<Theta>,
@@ -127,6 +130,7 @@ function advance<Theta, Memory>(
     .and(pace.plain.equal(0))
     .and(next.isFinite().all({ axes: [1, 2] }));
   const improved = accepted.and(residual.less(before.best));
+  const returned = chosen(residual.less(tol), y, plain);
   const start = accelerator.start(y);
   return {
     y: chosen(failed, y, chosen(rejected, before.plain, chosen(proposes, next, plain))),
@@ -134,7 +138,7 @@ function advance<Theta, Memory>(
     plain: chosen(rejected, before.plain, plain),
     square: where(rejected, before.square, square),
     pace,
-    kept: chosen(improved.and(failed.not()), plain, before.kept),
+    kept: chosen(improved.and(failed.not()), returned, before.kept),
     best: where(improved, residual, before.best),
     residual: where(rejected, Infinity, residual),
     first,
