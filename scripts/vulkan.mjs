@@ -153,9 +153,8 @@ function driver({ afresh }) {
 export function useVulkanDriver() {
   const found = driver({ afresh: false });
   if ("problem" in found) {
-    const setUp = linux
-      ? "`npm run setup -- --with-webgpu` does this with apt-get, where that needs no password: "
-      : "";
+    const installs = linux && named() === undefined;
+    const setUp = installs ? "`npm run setup -- --with-webgpu` does this where apt-get needs no password. " : "";
     return `${found.problem}\n${setUp}${webgpuRemedy}`;
   }
   Object.assign(process.env, found.env);
