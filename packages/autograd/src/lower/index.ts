@@ -19,6 +19,7 @@ export {
 export { forCaches, lower, type Schedule } from "./lower.ts";
 export { type MemoryPlan, type Places, planMemory, type PlanOptions } from "./memory-plan.ts";
 export { printProgram } from "./print-program.ts";
+export { planReduce, type ReducePlan } from "./reduce-plan.ts";
 export {
   type Combine,
   type ContractKernel,

@@ -1,5 +1,5 @@
 /** Reductions in which every lane is a point of its own: nothing is combined across lanes. */
-import type { ReduceKernel } from "@banach/autograd/backend";
+import type { ReduceKernel, ReducePlan } from "@banach/autograd/backend";
 import { loadLanes } from "../contract/emit-loops.ts";
 import { type Expr, type FunctionBuilder, i32x4, v128 } from "../wasm/index.ts";
 import { beats, combined, identity, laneCombine } from "./combine.ts";
@@ -7,7 +7,6 @@ import { divided, type Division, divisionOf } from "./divide.ts";
 import { type Address, LaneEmitter, storeLanes } from "./emitter.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";
 import { Nest } from "./nest.ts";
-import type { ReducePlan } from "./reduce-plan.ts";
 import { copiesFor, isCheap } from "./unroll.ts";
 
 /** Vectors whose results are kept in registers at once: two cache lines. */

@@ -1,12 +1,11 @@
 /** Reductions along the axis of the lanes: each holds a part of a point, and they are combined at its end. */
-import type { ReduceKernel } from "@banach/autograd/backend";
+import type { ReduceKernel, ReducePlan } from "@banach/autograd/backend";
 import { type Expr, type FunctionBuilder, type Local, shuffle32x4 } from "../wasm/index.ts";
 import { combined, identity, laneCombine } from "./combine.ts";
 import { divided, divisionOf } from "./divide.ts";
 import { LaneEmitter } from "./emitter.ts";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";
 import { Nest } from "./nest.ts";
-import type { ReducePlan } from "./reduce-plan.ts";
 
 /** Vectors that are accumulated side by side: an addition takes about as many cycles as this hides. */
 const PARTS = 4;

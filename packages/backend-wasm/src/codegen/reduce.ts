@@ -1,9 +1,8 @@
 /** Reductions: lanes along the kept axis where that is contiguous, else along the reduced one with a fixed tree at the end. */
-import { type Access, type Expression, type ReduceKernel, visitExpression } from "@banach/autograd/backend";
+import { type Access, type Expression, planReduce, type ReduceKernel, visitExpression } from "@banach/autograd/backend";
 import type { KernelBody, KernelHost } from "./kernel-host.ts";
 import { lanesAlongKept } from "./reduce-kept.ts";
 import { lanesAlongReduced } from "./reduce-lanes.ts";
-import { planOf } from "./reduce-plan.ts";
 
 /** Reads along an axis that are neither contiguous nor constant, and how many are contiguous. */
 function contiguity(value: Expression, axis: number): { readonly strided: number; readonly contiguous: number } {
@@ -22,7 +21,7 @@ function contiguity(value: Expression, axis: number): { readonly strided: number
 }
 
 export function reduceBody(kernel: ReduceKernel, host: KernelHost): KernelBody {
-  const plan = planOf(kernel);
+  const plan = planReduce(kernel);
   const lastKept = plan.kept.at(-1);
   const lastReduced = plan.reduced.at(-1);
   const alongReduced =

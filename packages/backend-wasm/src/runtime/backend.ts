@@ -6,21 +6,19 @@ import {
   type BackendLostInfo,
   BackendUnavailableError,
   byteLengthOf,
-  type CancelSignal,
   type DType,
   DTypeError,
-  type Equation,
   formatType,
-  type Graph,
   lower,
-  nestedGraphs,
   type MemoryPlan,
   OutOfMemoryError,
   planMemory,
   type Program,
+  requireDonated,
+  requireDTypes,
+  requireNotAborted,
   ShapeError,
   sizeOf,
-  type TensorType,
   verify,
 } from "@banach/autograd/backend";
 import { defaultGrain, emitModule, type Grain } from "../codegen/module.ts";
@@ -97,7 +95,7 @@ export async function wasmBackend(options: WasmOptions = {}): Promise<Backend> {
       space.requirePresent(`compile of ${label}`);
       requireNotAborted(signal);
       verify(graph);
-      requireDTypes(graph, label);
+      requireDTypes(graph, label, "wasm", DTYPES);
       requireDonated(donate, graph, label);
       const program = lower(graph);
       const plan = planMemory(program, ALIGNMENT);
@@ -182,24 +180,6 @@ function requireFeatures(relaxed: boolean): WebAssemblyApi {
   return api;
 }
 
-/** Every type in the graph must be one that the memory holds. */
-function requireDTypes(graph: Graph, label: string): void {
-  const check = (type: TensorType, what: string): void => {
-    if (DTYPES.has(type.dtype)) return;
-    throw new DTypeError(
-      `${label}: ${what} is ${formatType(type)}; the wasm backend computes in ${[...DTYPES].join(", ")}. Convert to float32, or use the reference backend`,
-    );
-  };
-  const visit = ({ inputs, equations, outputs }: Graph): void => {
-    for (const { type } of [...inputs, ...outputs]) check(type, "a value");
-    equations.forEach((equation: Equation) => {
-      for (const { type } of equation.outputs) check(type, `a result of ${equation.primitive}`);
-      for (const [, nested] of nestedGraphs(equation)) visit(nested);
-    });
-  };
-  visit(graph);
-}
-
 /** What a single run needs has to have addresses, or the program cannot even be written. */
 function requireAddresses({ inputs, outputs }: Program, plan: MemoryPlan, label: string, live: number): void {
   const limit = maxPages * pageBytes;
@@ -211,21 +191,6 @@ function requireAddresses({ inputs, outputs }: Program, plan: MemoryPlan, label:
     `${label}: a run needs more than any memory has, ${plan.bytes} bytes of it for temporaries; use a smaller batch`,
     { requested, limit, live },
   );
-}
-
-function requireDonated(donate: readonly number[], { inputs }: Graph, label: string): void {
-  for (const index of donate) {
-    if (!(index in inputs))
-      throw new ArgumentError(`${label}: donates input ${index}, but has ${inputs.length} inputs`);
-  }
-}
-
-function requireNotAborted(signal: CancelSignal | undefined): void {
-  if (signal?.aborted !== true) return;
-  if (signal.reason instanceof Error) throw signal.reason;
-  const error = new Error("the compilation was aborted", { cause: signal.reason });
-  error.name = "AbortError";
-  throw error;
 }
 
 /** A promise of what `work` returns, or a rejection with what it throws. */

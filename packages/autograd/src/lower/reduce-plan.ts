@@ -1,13 +1,7 @@
 /** The axes of a reduction, merged where they can be: first the kept ones, then the reduced ones. */
-import {
-  accessesOf,
-  groupAxes,
-  mapAll,
-  regroup,
-  type Expression,
-  type ReduceKernel,
-  type Store,
-} from "@banach/autograd/backend";
+import { accessesOf, groupAxes, mapAll, regroup } from "./collapse.ts";
+import type { Expression } from "./expression.ts";
+import type { ReduceKernel, Store } from "./program.ts";
 
 export interface ReducePlan {
   readonly sizes: readonly number[];
@@ -17,7 +11,7 @@ export interface ReducePlan {
   readonly stores: readonly Store[];
 }
 
-export function planOf(kernel: ReduceKernel): ReducePlan {
+export function planReduce(kernel: ReduceKernel): ReducePlan {
   const all = [...kernel.shape, ...kernel.reduced];
   const axes = all.map((_, axis) => axis);
   const accesses = accessesOf([kernel.value], kernel.stores.map(padded(all.length)));
