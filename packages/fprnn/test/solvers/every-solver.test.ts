@@ -31,13 +31,6 @@ const rowOf = (x: HostTensor, b: number): number[] => {
   return Array.from(x.data.slice(b * size, (b + 1) * size));
 };
 
-/** The least length of y [batch, time, channel] at any step, by its largest entry there. */
-function smallestStep({ data, shape }: HostTensor): number {
-  const channels = shape[2]!;
-  const steps = Array.from({ length: data.length / channels }, (_, i) => data.slice(i * channels, (i + 1) * channels));
-  return Math.min(...steps.map((y) => Math.max(...Array.from(y, Math.abs))));
-}
-
 describe("every solver", () => {
   it.each(EVERY_SOLVER)("finds Picard's fixed point of a contraction: %s", async (_, create) => {
     await fc.assert(
@@ -48,8 +41,8 @@ describe("every solver", () => {
         async (seed, shape, rates) => {
           const theta = rnnData(seed, rates, shape);
           const expected = await solved(device, rnn, theta, picard({ tol: 1e-14, maxSteps: 3000 }));
-          // Terms of about 1 that cancel to less leave no 12 digits to agree in.
-          fc.pre(smallestStep(expected.y) > 1e-3);
+          // Rounding can keep Picard going between two points, 1e5 units apart where it is passed on through time.
+          fc.pre(Math.max(...expected.stats.residual.data) < tight.tol);
           const { y, stats } = await solved(device, rnn, theta, create(tight));
           expect(distance(y, expected.y)).toBeLessThan(1e-10);
           expect(Array.from(stats.status.data)).toEqual(shape.slice(0, 1).flatMap((n) => Array<number>(n).fill(0)));
