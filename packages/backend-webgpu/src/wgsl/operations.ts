@@ -28,7 +28,7 @@ export function scalarType(dtype: DType): WgslScalar {
 export function literal(dtype: DType, value: number): string {
   switch (scalarType(dtype)) {
     case "f32":
-      return floatLiteral(value);
+      return float(dtype === "float16" ? toHalf(Math.fround(value)) : value);
     case "i32": {
       const wrapped = value | 0;
       if (wrapped === -(2 ** 31)) return "i32(-2147483648)";
@@ -41,11 +41,14 @@ export function literal(dtype: DType, value: number): string {
   }
 }
 
-function floatLiteral(value: number): string {
-  if (Number.isNaN(value)) return "bitcast<f32>(fp_nan)";
-  const rounded = Math.fround(value);
-  if (Number.isFinite(rounded)) return float(rounded);
-  return rounded > 0 ? "bitcast<f32>(fp_inf)" : "bitcast<f32>(fp_inf | 0x80000000u)";
+/** The nearest float16, ties to even. */
+function toHalf(x: number): number {
+  const exponent = Math.max(Math.floor(Math.log2(Math.abs(x))), -14);
+  // Adding a float64 whose last bit weighs as much as the half's makes the addition do the rounding.
+  const anchor = 1.5 * 2 ** (exponent + 42);
+  const rounded = x + anchor - anchor;
+  if (rounded === 0 || !Number.isFinite(x)) return rounded === 0 ? x * 0 : x;
+  return Math.abs(rounded) > 65_504 ? rounded * Infinity : rounded;
 }
 
 /** Names a library function, and sees to it that the module has it. */
@@ -84,14 +87,13 @@ function floatUnary(operation: Apply["operation"], x: string, use: Use): string 
       return `(-${x})`;
     case "abs":
     case "floor":
-    // Specified to 3 + 2 |x| ulp, and 3 ulp or 2^-21: the budgets.
-    case "exp":
-    case "log":
       return `${operation}(${x})`;
     // Specified to 2 ulp.
     case "rsqrt":
       return `inverseSqrt(${x})`;
     case "sign":
+    case "exp":
+    case "log":
     case "log1p":
     case "expm1":
     case "sin":
@@ -200,11 +202,12 @@ function compareBools(direction: CompareDirection, a: string, b: string): string
 }
 
 function convert(x: string, from: DType, to: DType, use: Use): string {
+  if (to === "float16" && from !== "float16") return `${use("fp_to_f16")}(${convert(x, from, "float32", use)})`;
   const [source, target] = [scalarType(from), scalarType(to)];
-  if (to === "float16" && from !== "float16") return `${use("fp_to_f16")}(${source === "f32" ? x : `f32(${x})`})`;
   if (source === target) return x;
   // NaN is true.
   if (target === "bool") return source === "f32" ? `(!(${x} == 0.0))` : `bool(${x})`;
   if (source === "f32") return `${use(`fp_to_${target}`)}(${x})`;
+  if (source === "u32" && target === "f32") return `${use("fp_u32_to_f32")}(${x})`;
   return `${target}(${x})`;
 }

@@ -1,4 +1,4 @@
-/** Conversions from float32. */
+/** Conversions from and to float32 that the builtins leave open. */
 import type { WgslLibrary } from "./library.ts";
 
 export const conversions: WgslLibrary = {
@@ -16,6 +16,11 @@ export const conversions: WgslLibrary = {
 }
 `,
     uses: ["fp_is_nan"],
+  },
+  // To nearest, as the builtin should but SwiftShader does not above 2^31: both parts are exact.
+  fp_u32_to_f32: {
+    source: "fn fp_u32_to_f32(x: u32) -> f32 { return f32(x >> 16u) * 65536.0 + f32(x & 0xffffu); }\n",
+    uses: [],
   },
   // The nearest float16, ties to even, as a float32. quantizeToF16 may flush denormals, and leaves overflow open.
   fp_to_f16: {

@@ -1,5 +1,5 @@
 /**
- * exp-like functions that the builtins are not accurate enough for: expm1, tanh, logistic.
+ * exp and what is made of it: expm1, tanh, logistic.
  * The reduction to exp(x) = 2^n exp(r) with |r| <= ln(2) / 2 is that of Cody and Waite, Software Manual for the
  * Elementary Functions (1980), as in Cephes. Results that are denormal may be 0.
  */
@@ -15,6 +15,9 @@ const expm1Terms = [0.49999997, 0.16666543, 0.0416672, 0.00836658, 0.001388251];
 /** The first float32 whose exp is at least 2^-126. */
 const least = -87.33654022216797;
 
+/** The last float32 whose exp is finite. */
+const greatest = 88.72283172607422;
+
 /** n and p = expm1(r) of v. `fma` is there so that no compiler merges the two parts of ln(2). */
 const reduce = `  let n = round(v * ${float(Math.LOG2E)});
   let r = fma(-n, ${float(ln2Low)}, fma(-n, ${float(ln2High)}, v));
@@ -22,12 +25,25 @@ const reduce = `  let n = round(v * ${float(Math.LOG2E)});
 `;
 
 export const exponential: WgslLibrary = {
-  // 2 (2^(n - 1) p + (2^(n - 1) - 1/2)): 2^n itself would overflow at 128.
+  // The builtin may be wrong by 3 + 2 |x| ulp, of which SwiftShader takes a little more, and loses NaN.
+  // n goes straight to the exponent: exp(r) < 1 where n is 128, so that no result in range overflows.
+  fp_exp: {
+    source: `fn fp_exp(x: f32) -> f32 {
+  let v = clamp(x, ${float(least)}, ${float(greatest)});
+${reduce}  let e = bitcast<f32>(bitcast<i32>(p + 1.0) + (i32(n) << 23u));
+  let y = select(select(e, 0.0, x < ${float(least)}), ${float(Infinity)}, x > ${float(greatest)});
+  return select(y, x, fp_is_nan(x));
+}
+`,
+    uses: ["fp_is_nan"],
+  },
+  // 2 (2^(n - 1) p + (2^(n - 1) - 1/2)): 2^n itself would overflow at 128. Where n is 0, halving p might make it 0.
   fp_expm1: {
     source: `fn fp_expm1(x: f32) -> f32 {
   let v = clamp(x, -20.0, 89.0);
 ${reduce}  let h = bitcast<f32>((i32(n) + 126) << 23u);
-  return select(2.0 * (p * h + (h - 0.5)), x, fp_is_nan(x));
+  let y = select(2.0 * (p * h + (h - 0.5)), p, n == 0.0);
+  return select(y, x, fp_is_nan(x));
 }
 `,
     uses: ["fp_is_nan"],

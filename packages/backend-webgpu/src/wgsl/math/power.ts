@@ -8,14 +8,14 @@ import { float, polynomial, type WgslLibrary } from "./library.ts";
 /** log((1 + s) / (1 - s)) = 2 s + s z (2/3 + ...), z = s^2: minimax as for log1p. */
 const logTerms = [0.66666776, 0.39977568, 0.2987146];
 
-/** 1 / ln(2) in two parts, the first of 11 bits. */
+/** 1 / ln(2) in two parts, the first of 12 bits. */
 const perLn2High = 1.44189453125;
 const perLn2Low = Math.LOG2E - perLn2High;
 
 export const power: WgslLibrary = {
-  // The upper 12 bits of the significand.
+  // The upper 11 bits of the significand.
   fp_high: {
-    source: "fn fp_high(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u); }\n",
+    source: "fn fp_high(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0xffffe000u); }\n",
     uses: [],
   },
   // |x| ^ y for an x that is finite, not 0 and no denormal.
@@ -57,7 +57,7 @@ export const power: WgslLibrary = {
   let tiny = size < 0x00800000u;
   let infinite = size == 0x7f800000u;
   let base = select(bitcast<f32>(size), 1.0, tiny || infinite);
-  let extreme = select(0.0, bitcast<f32>(fp_inf), tiny != (y > 0.0));
+  let extreme = select(0.0, ${float(Infinity)}, tiny != (y > 0.0));
   let unsigned = select(fp_pow_positive(base, y), extreme, tiny || infinite);
   let whole = floor(y) == y;
   let odd = whole && (floor(0.5 * y) != 0.5 * y);
@@ -65,7 +65,7 @@ export const power: WgslLibrary = {
   let signed = select(unsigned, -unsigned, negative && odd);
   let noRoot = negative && !whole && !infinite && size != 0u;
   let undefined = noRoot || max(size, ySize) > 0x7f800000u || (size == 0x3f800000u && ySize == 0x7f800000u);
-  return select(select(signed, bitcast<f32>(fp_nan), undefined), 1.0, y == 0.0);
+  return select(select(signed, ${float(NaN)}, undefined), 1.0, y == 0.0);
 }
 `,
     uses: ["fp_pow_positive"],

@@ -23,7 +23,7 @@ const sine = (name: string, quarters: 0 | 1) => ({
   let quadrant = i32(clamp(n, -1073741824.0, 1073741824.0)) + ${quarters};
   let size = select(r * ${polynomial(sinTerms, "z")}, ${polynomial(cosTerms, "z")}, (quadrant & 1) == 1);
   let y = select(size, -size, (quadrant & 2) == 2);
-  return select(bitcast<f32>(fp_nan), y, fp_is_finite(x));
+  return select(${float(NaN)}, y, fp_is_finite(x));
 }
 `,
   uses: ["fp_is_finite"],
