@@ -69,6 +69,7 @@ export function operationText(node: Apply, args: readonly string[], use: Use): s
   if (b === undefined)
     return type === "f32" ? floatUnary(node.operation, a, use) : integerUnary(node.operation, type, a);
   if (node.operation === "compare") return compare(node.direction ?? "eq", type, a, b, use);
+  if (node.operation === "pow" && node.args[1]?.kind === "constant") return power(a, b, node.args[1].value, use);
   if (node.operation === "and") return `(${a} & ${b})`;
   if (node.operation === "or") return `(${a} | ${b})`;
   return type === "f32" ? floatBinary(node.operation, a, b, use) : integerBinary(node.operation, type, a, b, use);
@@ -140,6 +141,22 @@ function floatBinary(operation: Apply["operation"], a: string, b: string, use: U
       return `${use(`fp_${operation}`)}(${a}, ${b})`;
     default:
       throw new RangeError(`${operation} does not take two operands`);
+  }
+}
+
+/** A power with a constant exponent, which is mostly a small integer. */
+function power(x: string, y: string, exponent: number, use: Use): string {
+  switch (exponent) {
+    case -1:
+      return `(1f / ${x})`;
+    case 1:
+      return x;
+    case 2:
+      return `(${x} * ${x})`;
+    case 3:
+      return `(${x} * ${x} * ${x})`;
+    default:
+      return `${use("fp_pow")}(${x}, ${y})`;
   }
 }
 

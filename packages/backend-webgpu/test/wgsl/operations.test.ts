@@ -1,13 +1,13 @@
 /** Results that have to be exact: integers, bools, conversions, comparisons, select, literals and Threefry. */
-import type { CompareDirection, DType } from "@banach/autograd/backend";
+import type { Apply, CompareDirection, DType, Expression } from "@banach/autograd/backend";
 // Neither the generator nor the rounding is a public function of its package.
 // eslint-disable-next-line import-x/no-relative-packages
 import { roundToHalf } from "../../../autograd/src/ir/half.ts";
 // eslint-disable-next-line import-x/no-relative-packages
 import { threefry2x32 } from "../../../autograd/src/random/threefry.ts";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { literal } from "../../src/wgsl/operations.ts";
-import type { Evaluator, Operation, Words } from "./support.ts";
+import { literal, operationText } from "../../src/wgsl/operations.ts";
+import type { Evaluator, Operation, Words, Write } from "./support.ts";
 import {
   around,
   between,
@@ -17,6 +17,7 @@ import {
   join,
   openEvaluator,
   pairs,
+  ulpError,
   writeOperation,
 } from "./support.ts";
 
@@ -310,4 +311,35 @@ test.each(onLiterals)("%s of %s literals %j is no error of the shader", async (o
   const results = await gpu.evaluate((_, use) => write(args, use), ["uint32", dtype], [Uint32Array.of(0)]);
   const view = dtype === "float32" ? new Float32Array(results.buffer) : new Int32Array(results.buffer);
   expect(view[0]).toBe(expected);
+});
+
+test("division by a literal zero is no error of the shader", async () => {
+  const floats = writeOperation({ operation: "div", types: ["float32", "float32", "float32"] });
+  const ofFloats = await gpu.evaluate(
+    ([x = ""], use) => floats([x, literal("float32", 0)], use),
+    ["float32", "float32"],
+    [Float32Array.of(1, -1, 0)],
+  );
+  expect([...new Float32Array(ofFloats.buffer)]).toEqual([Infinity, -Infinity, NaN]);
+  const integers = writeOperation({ operation: "div", types: ["int32", "int32", "int32"] });
+  const ofIntegers = await gpu.evaluate(
+    ([x = ""], use) => integers([x, literal("int32", 0)], use),
+    ["int32", "int32"],
+    [Int32Array.of(1, -5)],
+  );
+  expect([...ofIntegers]).toEqual([0, 0]);
+});
+
+test.each([-1, 1, 2, 3])("pow to the constant %i is what pow is", async (exponent) => {
+  const [x, y]: readonly Expression[] = [
+    { kind: "accumulated", dtype: "float32" },
+    { kind: "constant", dtype: "float32", value: exponent },
+  ];
+  const node: Apply = { kind: "apply", operation: "pow", dtype: "float32", args: [x!, y!] };
+  const inputs = join(NaNs, extremes, between(-2, 2, 9), everyExponent(2 ** 12));
+  const write: Write = ([a = ""], use) => operationText(node, [a, literal("float32", exponent)], use);
+  const results = new Float32Array((await gpu.evaluate(write, ["float32", "float32"], [inputs])).buffer);
+  const isRight = (got: number, a: number) =>
+    ulpError(got, a ** exponent) <= 2.5 || ulpError(got, flush(a) ** exponent) <= 2.5;
+  expect(Array.from(inputs).filter((a, i) => !isRight(results[i]!, a))).toEqual([]);
 });

@@ -124,7 +124,7 @@ export interface Operation {
 
 /** What a kernel writes for a node of such an operation. */
 export function writeOperation({ operation, direction, types }: Operation): Write {
-  const operand = (dtype: DType): Expression => ({ kind: "constant", dtype, value: 0 });
+  const operand = (dtype: DType): Expression => ({ kind: "accumulated", dtype });
   const node: Apply = {
     kind: "apply",
     operation,

@@ -36,13 +36,14 @@ export const basic: WgslLibrary = {
     uses: ["fp_is_nan"],
   },
   // The builtin is specified to 4.5 ulp only. One step of Goldschmidt's iteration from 1 / sqrt(x), which neither
-  // overflows nor needs the product to be exact.
+  // overflows nor needs the product to be exact. Denormals are as small as zeros.
   fp_sqrt: {
     source: `fn fp_sqrt(x: f32) -> f32 {
   let y = inverseSqrt(x);
   let g = x * y;
-  let root = g + g * (0.5 - g * (0.5 * y));
-  return select(root, x, x == 0.0 || bitcast<u32>(x) == 0x7f800000u);
+  let root = fma(g, fma(-g, 0.5 * y, 0.5), g);
+  let bits = bitcast<u32>(x);
+  return select(root, x, (bits & 0x7fffffffu) < 0x00800000u || bits == 0x7f800000u);
 }
 `,
     uses: [],

@@ -18,7 +18,10 @@ const least = -87.33654022216797;
 /** The last float32 whose exp is finite. */
 const greatest = 88.72283172607422;
 
-/** n and p = expm1(r) of v. `fma` is there so that no compiler merges the two parts of ln(2). */
+/**
+ * n and p = expm1(r) of v. `fma`, here and below, is one expression to a compiler, which could otherwise merge the two
+ * parts of ln(2), or bring back the cancellation that p avoids.
+ */
 const reduce = `  let n = round(v * ${float(Math.LOG2E)});
   let r = fma(-n, ${float(ln2Low)}, fma(-n, ${float(ln2High)}, v));
   let p = (r * r) * ${polynomial(expm1Terms, "r")} + r;
@@ -42,7 +45,7 @@ ${reduce}  let e = bitcast<f32>(bitcast<i32>(p + 1.0) + (i32(n) << 23u));
     source: `fn fp_expm1(x: f32) -> f32 {
   let v = clamp(x, -20.0, 89.0);
 ${reduce}  let h = bitcast<f32>((i32(n) + 126) << 23u);
-  let y = select(2.0 * (p * h + (h - 0.5)), p, n == 0.0);
+  let y = select(2.0 * fma(p, h, h - 0.5), p, n == 0.0);
   return select(y, x, fp_is_nan(x));
 }
 `,
@@ -53,7 +56,7 @@ ${reduce}  let h = bitcast<f32>((i32(n) + 126) << 23u);
     source: `fn fp_tanh(x: f32) -> f32 {
   let v = 2.0 * clamp(x, -10.0, 10.0);
 ${reduce}  let s = bitcast<f32>((i32(n) + 127) << 23u);
-  let t = p * s + (s - 1.0);
+  let t = fma(p, s, s - 1.0);
   return select(t / (t + 2.0), x, fp_is_nan(x));
 }
 `,

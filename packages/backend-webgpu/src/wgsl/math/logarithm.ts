@@ -40,7 +40,7 @@ export const logarithm: WgslLibrary = {
   let u = bitcast<i32>(1.0 + x);
   let k = bitcast<i32>((bitcast<u32>(u) - 0x3f3504f3u) & 0xff800000u);
   let scale = bitcast<f32>(0x3f800000 - k);
-  let large = select(x * scale + (scale - 1.0), bitcast<f32>(u - k) - 1.0, k > 0x0c000000);
+  let large = select(fma(x, scale, scale - 1.0), bitcast<f32>(u - k) - 1.0, k > 0x0c000000);
   let y = fp_log_of_parts(f32(k >> 23u), select(large, x, k == 0));
   let bits = bitcast<u32>(x);
   let pole = select(${float(NaN)}, ${float(-Infinity)}, bits == 0xbf800000u);
