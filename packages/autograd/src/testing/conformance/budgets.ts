@@ -9,7 +9,7 @@ export type ElementTolerance = (reference: number, operands: readonly number[]) 
 export type Budget =
   /** Every bit, but for the payload of a NaN; denormals may be zero. */
   | { readonly kind: "bits" }
-  /** The float32 nearest to the reference; the sign of a zero is free. */
+  /** The float32 nearest to the reference; the sign of a zero is free, and denormals may be zero. */
   | { readonly kind: "rounded" }
   | { readonly kind: "elementwise"; readonly tolerance: ElementTolerance }
   /** gamma_n times the same computation on absolute values, n the number of roundings on the way to an element. */

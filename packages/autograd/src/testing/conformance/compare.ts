@@ -138,7 +138,8 @@ function distance(expected: number, actual: number, budget: Budget): number {
     case "bits":
       return Object.is(Math.fround(expected), actual) || Object.is(expected, actual) ? 0 : Infinity;
     case "rounded":
-      return Math.fround(expected) === actual || expected === actual ? 0 : Infinity;
+      if (Math.fround(expected) === actual || expected === actual) return 0;
+      return actual === 0 && Math.abs(expected) < SMALLEST_NORMAL ? Math.abs(expected) : Infinity;
     default:
       return Math.abs(clamp(expected) - clamp(actual));
   }

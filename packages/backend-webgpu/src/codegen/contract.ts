@@ -1,0 +1,284 @@
+/** Contractions: tiles in workgroup memory for large ones, register tiles or shared sums for small ones. */
+import type { ContractKernel, Expression, ReduceKernel, Store } from "@banach/autograd/backend";
+import { literal, scalarType } from "../wgsl/operations.ts";
+import { type AxisKind, type ContractPlan, planContract } from "./contract-plan.ts";
+import { addressText, PointWriter, splitIndex } from "./point-writer.ts";
+import { writeReduce } from "./reduce.ts";
+import { eachPoint, type Scope } from "./scope.ts";
+import type { ShaderWriter } from "./shader-writer.ts";
+
+/** Results that an invocation keeps in registers: rows and columns. */
+interface RegisterTile {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Returns the workgroups needed. */
+export function writeContract(w: ShaderWriter, kernel: ContractKernel, scope: Scope): number {
+  const plan = planContract(kernel);
+  const { batch, m, n, k } = plan.size;
+  if (scope === "grid" && m >= 16 && n >= 16 && k >= 8) return writeTiled(w, kernel, plan);
+  const tile = { rows: m % 4 === 0 ? 4 : m % 2 === 0 ? 2 : 1, columns: n >= 4 ? 4 : 1 };
+  const tasks = batch * (m / tile.rows) * Math.ceil(n / tile.columns);
+  if (tasks < w.limits.invocations / 2 && k >= 16) return writeReduce(w, asReduction(kernel), scope);
+  return writeDirect(w, scope, kernel, plan, tile);
+}
+
+/** The same sums, each shared by several invocations. */
+export function asReduction({ shape, k, left, right, stores }: ContractKernel): ReduceKernel {
+  const value: Expression = { kind: "apply", operation: "mul", dtype: left.dtype, args: [left, right] };
+  return { kind: "reduce", shape, reduced: k, combine: "sum", value, stores };
+}
+
+type Indices = Readonly<Record<AxisKind, readonly string[]>>;
+
+const order = ({ batch, m, n, k }: Indices): readonly string[] => [...batch, ...m, ...n, ...k];
+
+const none = (plan: ContractPlan, kind: AxisKind): readonly string[] => plan.axes[kind].map(() => "0u");
+
+/** Each invocation computes a tile of results by itself, from operands where they are. Returns the workgroups needed. */
+function writeDirect(
+  w: ShaderWriter,
+  scope: Scope,
+  kernel: ContractKernel,
+  plan: ContractPlan,
+  { rows, columns }: RegisterTile,
+): number {
+  const { size, axes } = plan;
+  const across = Math.ceil(size.n / columns);
+  const type = scalarType(kernel.left.dtype);
+  const tasks = size.batch * Math.ceil(size.m / rows) * across;
+  return eachPoint(w, scope, tasks, (task) => {
+    const [b = "0u", i = "0u", j = "0u"] = splitIndex(w, task, [size.batch, Math.ceil(size.m / rows), across]);
+    const batch = splitIndex(w, b, axes.batch);
+    const at = (start: string, offset: number): string => (offset === 0 ? start : `${start} + ${offset}u`);
+    const firstRow = rows === 1 ? i : w.let(`${i} * ${rows}u`, "m");
+    const firstColumn = columns === 1 ? j : w.let(`${j} * ${columns}u`, "n");
+    const m = range(rows).map((r) => splitIndex(w, named(w, at(firstRow, r)), axes.m));
+    const n = range(columns).map((c) => splitIndex(w, named(w, at(firstColumn, c)), axes.n));
+    const empty = { batch, m: none(plan, "m"), n: none(plan, "n"), k: none(plan, "k") };
+    const lefts = m.map((index) => w.let(addressText(w, plan.left.access, order({ ...empty, m: index })), "a"));
+    const rights = n.map((index) => w.let(addressText(w, plan.right.access, order({ ...empty, n: index })), "a"));
+    const sums = m.map(() => n.map(() => w.fresh("s")));
+    for (const name of sums.flat()) w.line(`var ${name}: ${type} = ${literal(kernel.left.dtype, 0)};`);
+    const step = w.fresh("k");
+    w.block(`for (var ${step} = 0u; ${step} < ${size.k}u; ${step}++)`, () => {
+      const k = splitIndex(w, step, axes.k);
+      const none0 = { batch: empty.batch.map(() => "0u"), m: empty.m, n: empty.n, k };
+      const moved = (access: ContractPlan["left"]["access"]): string =>
+        w.let(addressText(w, { ...access, offset: 0, loops: [] }, order(none0)), "o");
+      const [leftStep, rightStep] = [moved(plan.left.access), moved(plan.right.access)];
+      const x = lefts.map((base) => w.let(w.load(plan.left.buffer, `${base} + ${leftStep}`)));
+      const y = rights.map((base) => w.let(w.load(plan.right.buffer, `${base} + ${rightStep}`)));
+      sums.forEach((row, r) => {
+        row.forEach((sum, c) => {
+          w.line(`${sum} += ${x[r] ?? ""} * ${y[c] ?? ""};`);
+        });
+      });
+    });
+    sums.forEach((row, r) => {
+      row.forEach((sum, c) => {
+        const store = (): void => {
+          new PointWriter(w, [...batch, ...(m[r] ?? []), ...(n[c] ?? [])], sum).storeAll(plan.stores);
+        };
+        const inside = [
+          ...(size.m % rows === 0 ? [] : [`${at(firstRow, r)} < ${size.m}u`]),
+          ...(size.n % columns === 0 ? [] : [`${at(firstColumn, c)} < ${size.n}u`]),
+        ];
+        w.block(inside.length === 0 ? "" : `if (${inside.join(" && ")})`, store);
+      });
+    });
+  });
+}
+
+const range = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
+
+function named(w: ShaderWriter, text: string): string {
+  return text.includes(" ") ? w.let(text, "x") : text;
+}
+
+/** Shape of the tiles: results of a workgroup and of an invocation, and terms that are in workgroup memory at once. */
+interface Tiling {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** Of an invocation: a multiple of 4 each. */
+  readonly rows: number;
+  readonly columns: number;
+  readonly doubled: boolean;
+}
+
+function tilingOf(w: ShaderWriter, { size }: ContractPlan): Tiling {
+  const { invocations, workgroupBytes } = w.limits;
+  // A square of invocations, each with a square of results.
+  const side = 2 ** Math.floor(Math.log2(invocations) / 2);
+  const other = invocations / side;
+  const wide = size.m >= 64 && size.n >= 64;
+  const [rows, columns] = wide ? [4, 4] : [4, 4];
+  const tiling = { m: other * rows, n: side * columns, k: 16, rows, columns };
+  const bytes = 4 * tiling.k * (tiling.m + tiling.n);
+  return { ...tiling, doubled: 2 * bytes <= workgroupBytes };
+}
+
+/** Tiles of both operands go through workgroup memory; where there is room, the next ones are fetched meanwhile. */
+function writeTiled(w: ShaderWriter, kernel: ContractKernel, plan: ContractPlan): number {
+  const tiling = tilingOf(w, plan);
+  const { size, axes } = plan;
+  const type = scalarType(kernel.left.dtype);
+  const [down, across] = [Math.ceil(size.m / tiling.m), Math.ceil(size.n / tiling.n)];
+  const [b = "0u", i = "0u", j = "0u"] = splitIndex(w, "group", [size.batch, down, across]);
+  const batch = splitIndex(w, b, axes.batch);
+  const [threadsDown, threadsAcross] = [tiling.m / tiling.rows, tiling.n / tiling.columns];
+  const tx = w.let(`lane % ${threadsAcross}u`, "tx");
+  const ty = w.let(`lane / ${threadsAcross}u`, "ty");
+  const firstM = w.let(`${i} * ${tiling.m}u`, "m");
+  const firstN = w.let(`${j} * ${tiling.n}u`, "n");
+  const copies = tiling.doubled ? 2 : 1;
+  const left = operandTile(w, plan, "m", batch, { first: firstM, width: tiling.m, depth: tiling.k, type, copies });
+  const right = operandTile(w, plan, "n", batch, { first: firstN, width: tiling.n, depth: tiling.k, type, copies });
+  const rowQuads = tiling.rows / 4;
+  const columnQuads = tiling.columns / 4;
+  const sums = range(tiling.rows).map(() => range(columnQuads).map(() => w.fresh("s")));
+  for (const name of sums.flat()) w.line(`var ${name} = vec4<${type}>();`);
+  const compute = (copy: string): void => {
+    const kk = w.fresh("kk");
+    w.block(`for (var ${kk} = 0u; ${kk} < ${tiling.k}u; ${kk}++)`, () => {
+      const x = range(rowQuads).map((q) => w.let(left.read(copy, kk, `${ty} + ${q * threadsDown}u`), "x"));
+      const y = range(columnQuads).map((q) => w.let(right.read(copy, kk, `${tx} + ${q * threadsAcross}u`), "y"));
+      sums.forEach((row, r) => {
+        row.forEach((sum, c) => {
+          w.line(`${sum} += ${x[r >> 2] ?? ""}.${"xyzw".charAt(r & 3)} * ${y[c] ?? ""};`);
+        });
+      });
+    });
+  };
+  const tiles = Math.ceil(size.k / tiling.k);
+  const tile = w.fresh("tile");
+  if (tiling.doubled) {
+    const fetch = (at: string): readonly string[] => [...left.fetch(at), ...right.fetch(at)];
+    const put = (copy: string, values: readonly string[]): void => {
+      left.put(copy, values.slice(0, left.loads));
+      right.put(copy, values.slice(left.loads));
+    };
+    put("0u", fetch("0u"));
+    w.line("workgroupBarrier();");
+    w.block(`for (var ${tile} = 0u; ${tile} < ${tiles}u; ${tile}++)`, () => {
+      const next = tiles > 1 ? fetch(w.let(`(${tile} + 1u) * ${tiling.k}u`, "k")) : [];
+      compute(w.let(`${tile} & 1u`, "now"));
+      if (tiles > 1) put(w.let(`(${tile} + 1u) & 1u`, "then"), next);
+      w.line("workgroupBarrier();");
+    });
+  } else {
+    w.block(`for (var ${tile} = 0u; ${tile} < ${tiles}u; ${tile}++)`, () => {
+      const at = w.let(`${tile} * ${tiling.k}u`, "k");
+      left.put("0u", left.fetch(at));
+      right.put("0u", right.fetch(at));
+      w.line("workgroupBarrier();");
+      compute("0u");
+      w.line("workgroupBarrier();");
+    });
+  }
+  sums.forEach((row, r) => {
+    const m = w.let(`${firstM} + (${ty} + ${(r >> 2) * threadsDown}u) * 4u + ${r & 3}u`, "m");
+    w.block(size.m % tiling.m === 0 ? "" : `if (${m} < ${size.m}u)`, () => {
+      const mAxes = splitIndex(w, m, axes.m);
+      row.forEach((sum, c) => {
+        const quad = w.let(`${firstN} + (${tx} + ${c * threadsAcross}u) * 4u`, "n");
+        for (const lane of range(4)) {
+          const n = lane === 0 ? quad : w.let(`${quad} + ${lane}u`, "n");
+          w.block(size.n % tiling.n === 0 ? "" : `if (${n} < ${size.n}u)`, () => {
+            epilogue(
+              w,
+              [...batch, ...mAxes, ...splitIndex(w, n, axes.n)],
+              `${sum}.${"xyzw".charAt(lane)}`,
+              plan.stores,
+            );
+          });
+        }
+      });
+    });
+  });
+  return size.batch * down * across;
+}
+
+function epilogue(w: ShaderWriter, point: readonly string[], sum: string, stores: readonly Store[]): void {
+  new PointWriter(w, point, sum).storeAll(stores);
+}
+
+interface TileOptions {
+  /** Index along m or n at which the tile begins, and how much of that axis it holds. */
+  readonly first: string;
+  readonly width: number;
+  readonly depth: number;
+  readonly type: string;
+  readonly copies: number;
+}
+
+interface OperandTile {
+  /** Vectors that an invocation loads. */
+  readonly loads: number;
+  /** Loads an invocation's share of the tile from `k` on; returns the names of the vectors. */
+  fetch(k: string): readonly string[];
+  put(copy: string, values: readonly string[]): void;
+  /** The vector of four neighbours along m or n, number `quad` of them. */
+  read(copy: string, k: string, quad: string): string;
+}
+
+/** A tile [depth, width] of an operand, in vectors along its own axis. */
+function operandTile(
+  w: ShaderWriter,
+  plan: ContractPlan,
+  kind: "m" | "n",
+  batch: readonly string[],
+  { first, width, depth, type, copies }: TileOptions,
+): OperandTile {
+  const operand = kind === "m" ? plan.left : plan.right;
+  const { invocations } = w.limits;
+  const quads = width / 4;
+  const vectors = depth * quads;
+  const loads = Math.ceil(vectors / invocations);
+  const memory = w.workgroup(`array<vec4<${type}>, ${copies * vectors}>`, kind === "m" ? "left" : "right");
+  const own = plan.axes[kind];
+  const ownStride = operand.access.strides[plan.axes.batch.length + (kind === "m" ? 0 : plan.axes.m.length)] ?? 0;
+  // Neighbouring lanes on neighbouring elements of memory.
+  const alongOwn = own.length === 1 && Math.abs(ownStride) === 1;
+  const empty = { batch: batch.map(() => "0u"), m: none(plan, "m"), n: none(plan, "n"), k: none(plan, "k") };
+  const base = w.let(addressText(w, operand.access, order({ ...empty, batch })), "a");
+  const moved = { ...operand.access, offset: 0, loops: [] };
+  const places = range(loads).map((load) => {
+    const vector = load === 0 ? "lane" : w.let(`lane + ${load * invocations}u`, "l");
+    const quad = w.let(alongOwn ? `${vector} % ${quads}u` : `${vector} / ${depth}u`, "q");
+    const kk = w.let(alongOwn ? `${vector} / ${quads}u` : `${vector} % ${depth}u`, "kk");
+    const addresses = range(4).map((lane) => {
+      const index = splitIndex(w, w.let(`${first} + ${quad} * 4u + ${lane}u`, "x"), own);
+      return w.let(`${base} + ${addressText(w, moved, order({ ...empty, [kind]: index }))}`, "a");
+    });
+    return { vector, quad, kk, addresses };
+  });
+  const guarded = (vector: string, body: () => void): void => {
+    w.block(vectors % invocations === 0 ? "" : `if (${vector} < ${vectors}u)`, body);
+  };
+  return {
+    loads,
+    fetch: (k) =>
+      places.map(({ kk, addresses }) => {
+        const name = w.fresh("f");
+        w.line(`var ${name} = vec4<${type}>();`);
+        const at = w.let(`${k} + ${kk}`, "k");
+        w.block(plan.size.k % depth === 0 && k === "0u" ? "" : `if (${at} < ${plan.size.k}u)`, () => {
+          const step = w.let(addressText(w, moved, order({ ...empty, k: splitIndex(w, at, plan.axes.k) })), "o");
+          const values = addresses.map((address) => w.load(operand.buffer, `${address} + ${step}`));
+          w.line(`${name} = vec4<${type}>(${values.join(", ")});`);
+        });
+        return name;
+      }),
+    put: (copy, values) => {
+      places.forEach(({ vector, quad, kk }, i) => {
+        guarded(vector, () => {
+          w.line(`${memory}[${copy} * ${vectors}u + ${kk} * ${quads}u + ${quad}] = ${values[i] ?? ""};`);
+        });
+      });
+    },
+    read: (copy, k, quad) => `${memory}[${copy} * ${vectors}u + ${k} * ${quads}u + ${quad}]`,
+  };
+}

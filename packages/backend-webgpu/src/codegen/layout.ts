@@ -1,0 +1,79 @@
+/** Where the buffers of a program are: inputs and outputs by themselves, temporaries in slabs of an arena. */
+import { type DType, type MemoryPlan, planMemory, type Program, type ProgramBuffer } from "@banach/autograd/backend";
+
+/** What a binding binds. */
+export type Place =
+  | { readonly kind: "input"; readonly index: number }
+  | { readonly kind: "output"; readonly index: number }
+  /** A part of a slab, in bytes. */
+  | { readonly kind: "arena"; readonly slab: number; readonly offset: number; readonly bytes: number };
+
+/** Of bindings, in bytes: the most that a device may ask for. */
+const ALIGNMENT = 256;
+
+/** What an element takes in storage: a bool is a word, as WGSL stores none. */
+export function elementBytes(dtype: DType): number {
+  return dtype === "float16" ? 2 : 4;
+}
+
+/** The bytes that a buffer of so many elements takes, a whole number of words. */
+export function storageBytes(dtype: DType, size: number): number {
+  return Math.max(4, Math.ceil((size * elementBytes(dtype)) / 4) * 4);
+}
+
+const roundUp = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+
+/** The places of one program. */
+export class Layout {
+  readonly plan: MemoryPlan;
+  private readonly places = new Map<ProgramBuffer, Place>();
+  private readonly slabBytes: number;
+  /** Bytes used of every slab. */
+  private readonly used: number[] = [];
+
+  /** @param slabBytes the largest binding, of which a slab is one */
+  constructor(program: Program, slabBytes: number) {
+    this.slabBytes = Math.floor(slabBytes / ALIGNMENT) * ALIGNMENT;
+    this.plan = planMemory(program, ALIGNMENT, { elementBytes, slabBytes: this.slabBytes });
+    program.inputs.forEach((buffer, index) => this.places.set(buffer, { kind: "input", index }));
+    program.outputs.forEach((buffer, index) => this.places.set(buffer, { kind: "output", index }));
+    for (const [buffer, offset] of this.plan.offsets) {
+      const slab = Math.floor(offset / this.slabBytes);
+      this.places.set(buffer, this.arena(slab, offset % this.slabBytes, storageBytes(buffer.dtype, buffer.size)));
+    }
+  }
+
+  /** Bytes of each slab that a run needs. */
+  get slabs(): readonly number[] {
+    return this.used;
+  }
+
+  /** The place of an input, an output or a temporary that is not local to a loop. */
+  placeOf(buffer: ProgramBuffer): Place {
+    const place = this.places.get(buffer);
+    if (place === undefined) throw new RangeError(`${buffer.name} has no place in the memory plan`);
+    return place;
+  }
+
+  /** Bytes for one dispatch at a time, behind what is planned. */
+  scratch(bytes: number): Place {
+    const planned = this.plan.bytes;
+    const slab = Math.floor(planned / this.slabBytes);
+    const offset = roundUp(planned % this.slabBytes);
+    if (offset + bytes <= this.slabBytes) return this.arena(slab, offset, bytes);
+    return this.arena(slab + 1, 0, bytes);
+  }
+
+  /** Byte offset of a local of a loop in what each of its iterations has for itself. */
+  localOffset(buffer: ProgramBuffer): number {
+    const offset = this.plan.local.offsets.get(buffer);
+    if (offset === undefined) throw new RangeError(`${buffer.name} is no local of a loop`);
+    return offset;
+  }
+
+  private arena(slab: number, offset: number, bytes: number): Place {
+    while (this.used.length <= slab) this.used.push(0);
+    this.used[slab] = Math.max(this.used[slab] ?? 0, roundUp(offset + bytes));
+    return { kind: "arena", slab, offset, bytes };
+  }
+}

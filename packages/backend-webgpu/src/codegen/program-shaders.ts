@@ -1,0 +1,137 @@
+/** A program as what the host encodes: dispatches in order, and the loops that run over several of them. */
+import {
+  isKernel,
+  type Kernel,
+  type LoopCounter,
+  type Program,
+  type ProgramBuffer,
+  readBy,
+  sizeOf,
+  type Step,
+  writtenBy,
+} from "@banach/autograd/backend";
+import { writeContract } from "./contract.ts";
+import { Layout, type Place } from "./layout.ts";
+import { writeMap } from "./map.ts";
+import { writeRecur } from "./recur.ts";
+import { partsOf, partTypes, writeParts, writeReduce, writeWhole } from "./reduce.ts";
+import { writeScatter } from "./scatter.ts";
+import type { Scope } from "./scope.ts";
+import { type Shader, type ShaderLimits, ShaderWriter } from "./shader-writer.ts";
+
+export interface HostFor {
+  readonly kind: "for";
+  readonly counter: LoopCounter;
+  readonly length: number;
+  readonly reverse: boolean;
+  readonly body: readonly Action[];
+}
+
+/** The flag is tested after `test`; the host looks at it now and then. */
+export interface HostWhile {
+  readonly kind: "while";
+  readonly test: readonly Action[];
+  readonly flag: Place;
+  readonly body: readonly Action[];
+  readonly maxSteps: number;
+  /** Iterations made, int32, of each row if the loop stops by rows. */
+  readonly steps: Place;
+}
+
+export type Action = { readonly kind: "dispatch"; readonly shader: Shader } | HostFor | HostWhile;
+
+export interface ProgramShaders {
+  readonly actions: readonly Action[];
+  /** Bytes of each slab of the arena. */
+  readonly slabs: readonly number[];
+  /** Where the iterations made by each outermost while are, int32 each. */
+  readonly steps: readonly Place[];
+}
+
+/** Writes the shaders of a program. */
+export function writeProgram(program: Program, limits: ShaderLimits, slabBytes: number): ProgramShaders {
+  const layout = new Layout(program, slabBytes);
+  const steps: Place[] = [];
+  const actions = actionsOf(program.steps, { layout, limits, outermost: (place) => steps.push(place) });
+  return { actions, slabs: layout.slabs, steps };
+}
+
+interface Context {
+  readonly layout: Layout;
+  readonly limits: ShaderLimits;
+  /** Told of the counts of each while that stands in no loop. */
+  readonly outermost: ((steps: Place) => void) | null;
+}
+
+function actionsOf(steps: readonly Step[], context: Context): readonly Action[] {
+  const { layout } = context;
+  const inner = { ...context, outermost: null };
+  return steps.flatMap((step): readonly Action[] => {
+    if (isKernel(step)) return kernelShaders(step, context).map((shader) => ({ kind: "dispatch", shader }));
+    if (step.kind === "for") {
+      const { counter, length, reverse, body } = step;
+      if (length === 0) return [];
+      return [{ kind: "for", counter, length, reverse, body: actionsOf(body, inner) }];
+    }
+    const { test, body, flag, maxSteps } = step;
+    const steps = layout.placeOf(step.steps);
+    context.outermost?.(steps);
+    const [tests, bodies] = [actionsOf(test, inner), actionsOf(body, inner)];
+    return [{ kind: "while", test: tests, body: bodies, flag: layout.placeOf(flag), maxSteps, steps }];
+  });
+}
+
+/** Writes a kernel into a shader; returns the workgroups needed. */
+export function writeKernel(w: ShaderWriter, kernel: Kernel, scope: Scope): number {
+  switch (kernel.kind) {
+    case "map":
+      return writeMap(w, kernel, scope);
+    case "reduce":
+      return writeReduce(w, kernel, scope);
+    case "contract":
+      return writeContract(w, kernel, scope);
+    case "recur":
+      return writeRecur(w, kernel, scope);
+    case "scatter":
+      return writeScatter(w, kernel);
+    default:
+      return kernel satisfies never;
+  }
+}
+
+function kernelShaders(kernel: Kernel, { layout, limits }: Context): readonly Shader[] {
+  if (sizeOf(kernel.shape) === 0 || (kernel.kind === "scatter" && kernel.limit === 0)) return [];
+  if (kernel.kind === "reduce") {
+    const parts = partsOf(limits, kernel);
+    if (parts > 1) return splitReduction(kernel, parts, layout, limits);
+  }
+  const w = new ShaderWriter(layout, limits);
+  w.bind(readBy(kernel), new Set(writtenBy(kernel)));
+  return [w.finish(kernel.kind, writeKernel(w, kernel, "grid"))];
+}
+
+/** A sum over very many terms in two dispatches: parts of points, then points. */
+function splitReduction(
+  kernel: Extract<Kernel, { readonly kind: "reduce" }>,
+  parts: number,
+  layout: Layout,
+  limits: ShaderLimits,
+): readonly Shader[] {
+  const count = sizeOf(kernel.shape) * parts;
+  const make = (read: Iterable<ProgramBuffer>, written: ReadonlySet<ProgramBuffer>): [ShaderWriter, string[]] => {
+    const w = new ShaderWriter(layout, limits);
+    const types = partTypes(w, kernel);
+    const bytes = Math.ceil((4 * count) / 256) * 256;
+    const first = layout.scratch(bytes * types.length);
+    if (first.kind !== "arena") throw new RangeError("scratch memory is in the arena");
+    const names = types.map((type, i) => w.bindScratch({ ...first, offset: first.offset + i * bytes, bytes }, type));
+    w.bind(read, written);
+    return [w, names];
+  };
+  const value = { ...kernel, stores: [] };
+  const [first, target] = make(readBy(value), new Set());
+  const one = first.finish("reduce (parts)", writeParts(first, kernel, parts, target));
+  const finishing = { kind: "map", shape: kernel.shape, stores: kernel.stores } as const;
+  const [second, source] = make(readBy(finishing), new Set(writtenBy(kernel)));
+  return [one, second.finish("reduce (whole)", writeWhole(second, kernel, parts, source))];
+}

@@ -1,0 +1,263 @@
+/** Writes one compute shader: the statements of its entry point, and whatever they turn out to need around them. */
+import type { DType, LoopCounter, ProgramBuffer } from "@banach/autograd/backend";
+import { functionsText } from "../wgsl/functions.ts";
+import { literal } from "../wgsl/operations.ts";
+import type { Layout, Place } from "./layout.ts";
+
+export interface Binding {
+  readonly place: Place;
+  readonly isWritten: boolean;
+}
+
+/** One dispatch. */
+export interface Shader {
+  readonly label: string;
+  readonly code: string;
+  readonly bindings: readonly Binding[];
+  /** Workgroups in all; more than fit along x go on along y, see `gridOf`. */
+  readonly workgroups: number;
+  /** Of the enclosing loops, in the order of the words that the uniform holds. */
+  readonly counters: readonly LoopCounter[];
+}
+
+/** What code generation has to keep to. */
+export interface ShaderLimits {
+  readonly storageBuffers: number;
+  /** Invocations per workgroup: a power of two. */
+  readonly invocations: number;
+  /** Bytes of workgroup memory. */
+  readonly workgroupBytes: number;
+  readonly workgroupsPerDimension: number;
+}
+
+/** Workgroups along x and y. */
+export function gridOf(workgroups: number, { workgroupsPerDimension }: ShaderLimits): readonly [number, number] {
+  const y = Math.ceil(workgroups / workgroupsPerDimension);
+  return [Math.ceil(workgroups / y), y];
+}
+
+/** How elements of a buffer are spelt. */
+interface Cell {
+  readonly name: string;
+  readonly element: string;
+  /** Elements before its first. */
+  readonly base: string;
+}
+
+/** The type that an element of a dtype has in memory. */
+export function storedType(dtype: DType): string {
+  switch (dtype) {
+    case "float32":
+      return "f32";
+    case "float16":
+      return "f16";
+    case "int32":
+      return "i32";
+    default:
+      return "u32";
+  }
+}
+
+export class ShaderWriter {
+  readonly limits: ShaderLimits;
+  readonly layout: Layout;
+  private readonly functions = new Set<string>();
+  private readonly cells = new Map<ProgramBuffer, Cell>();
+  private readonly bindings: (Binding & { readonly element: string })[] = [];
+  private readonly counters: LoopCounter[] = [];
+  private readonly named = new Map<LoopCounter, string>();
+  private readonly workgroupVariables: string[] = [];
+  /** By the type of the elements. */
+  private readonly scratches = new Map<string, string>();
+  private readonly own = new Map<string, string>();
+  private lines: string[] = [];
+  private depth = 1;
+  private names = 0;
+  private usesHalf = false;
+
+  constructor(layout: Layout, limits: ShaderLimits) {
+    this.layout = layout;
+    this.limits = limits;
+  }
+
+  /** Binds what the shader touches: each buffer by itself, or temporaries by slabs where there are too many. */
+  bind(read: Iterable<ProgramBuffer>, written: ReadonlySet<ProgramBuffer>): void {
+    // What is empty has no place to bind, and is never read in earnest.
+    const buffers = [...new Set([...read, ...written])].filter(({ size }) => size > 0);
+    const places = new Map(buffers.map((buffer) => [buffer, this.layout.placeOf(buffer)]));
+    const room = this.limits.storageBuffers - this.bindings.length;
+    if (buffers.length <= room) {
+      for (const [buffer, place] of places) this.bindWhole(buffer, place, written.has(buffer));
+      return;
+    }
+    /** Binding of each slab. */
+    const slabs = new Map<number, { readonly name: string; readonly from: number }>();
+    for (const [buffer, place] of places) {
+      if (place.kind !== "arena") {
+        this.bindWhole(buffer, place, written.has(buffer));
+        continue;
+      }
+      let slab = slabs.get(place.slab);
+      if (slab === undefined) {
+        const inSlab = [...places.values()].flatMap((other) =>
+          other.kind === "arena" && other.slab === place.slab ? [other] : [],
+        );
+        const offset = Math.min(...inSlab.map((other) => other.offset));
+        const bytes = Math.max(...inSlab.map((other) => other.offset + other.bytes)) - offset;
+        slab = { name: this.addBinding({ ...place, offset, bytes }, true, "u32"), from: offset };
+        slabs.set(place.slab, slab);
+      }
+      // Halves would share words.
+      if (buffer.dtype === "float16") throw new RangeError("a slab of words holds no halves");
+      this.cells.set(buffer, { name: slab.name, element: "u32", base: `${(place.offset - slab.from) / 4}u + ` });
+    }
+    if (this.bindings.length > this.limits.storageBuffers) {
+      throw new RangeError(`a shader binds ${this.bindings.length} buffers, of ${this.limits.storageBuffers} at most`);
+    }
+  }
+
+  private bindWhole(buffer: ProgramBuffer, place: Place, isWritten: boolean): void {
+    const element = storedType(buffer.dtype);
+    // A slab may be written in one place and read in another by the same dispatch only where both may write.
+    const mayWrite = isWritten || place.kind === "arena";
+    this.cells.set(buffer, { name: this.addBinding(place, mayWrite, element), element, base: "" });
+  }
+
+  private addBinding(place: Place, isWritten: boolean, element: string): string {
+    this.usesHalf ||= element === "f16";
+    this.bindings.push({ place, isWritten, element });
+    return `b${this.bindings.length - 1}`;
+  }
+
+  /** An array in storage that no buffer of the program stands for. */
+  bindScratch(place: Place, element: string): string {
+    return this.addBinding(place, true, element);
+  }
+
+  /** Has a buffer live elsewhere: at `base` words into an array of words. */
+  place(buffer: ProgramBuffer, name: string, base: string): void {
+    this.cells.set(buffer, { name, element: "u32", base });
+  }
+
+  /** A variable of the workgroup; returns its name. */
+  workgroup(type: string, hint = "w"): string {
+    const name = `${hint}${this.workgroupVariables.length}`;
+    this.workgroupVariables.push(`var<workgroup> ${name}: ${type};`);
+    return name;
+  }
+
+  /** An array of the workgroup with an element per lane; reductions of one type share it. */
+  scratch(type: string): string {
+    let name = this.scratches.get(type);
+    if (name === undefined) {
+      name = this.workgroup(`array<${type}, ${this.limits.invocations}>`, "parts");
+      this.scratches.set(type, name);
+    }
+    return name;
+  }
+
+  /** A function of this shader's own; returns its name. */
+  define(name: string, source: string): string {
+    this.own.set(name, source);
+    return name;
+  }
+
+  /** The value of an element. */
+  load(buffer: ProgramBuffer, index: string): string {
+    if (buffer.size === 0) return literal(buffer.dtype, 0);
+    const { name, element, base } = this.cellOf(buffer);
+    const cell = `${name}[${base}${index}]`;
+    if (buffer.dtype === "bool") return `(${cell} != 0u)`;
+    if (element === "f16") return `f32(${cell})`;
+    const type = storedType(buffer.dtype);
+    return type === element ? cell : `bitcast<${type}>(${cell})`;
+  }
+
+  store(buffer: ProgramBuffer, index: string, value: string): void {
+    const { name, element, base } = this.cellOf(buffer);
+    const stored = (): string => {
+      if (buffer.dtype === "bool") return `select(0u, 1u, ${value})`;
+      if (element === "f16") return `f16(${value})`;
+      return storedType(buffer.dtype) === element ? value : `bitcast<u32>(${value})`;
+    };
+    this.line(`${name}[${base}${index}] = ${stored()};`);
+  }
+
+  private cellOf(buffer: ProgramBuffer): Cell {
+    const cell = this.cells.get(buffer);
+    if (cell === undefined) throw new RangeError(`${buffer.name} is not bound`);
+    return cell;
+  }
+
+  /** The value of a loop's counter: a variable where the loop is in the shader, else what the dispatch is told. */
+  counter(counter: LoopCounter): string {
+    const variable = this.named.get(counter);
+    if (variable !== undefined) return variable;
+    let slot = this.counters.indexOf(counter);
+    if (slot === -1) slot = this.counters.push(counter) - 1;
+    return `counters[${slot >> 2}].${"xyzw".charAt(slot & 3)}`;
+  }
+
+  /** Has a variable stand for a counter. */
+  nameCounter(counter: LoopCounter, variable: string): void {
+    this.named.set(counter, variable);
+  }
+
+  /** Asks for a library function; returns its name. */
+  readonly use = (name: string): string => {
+    this.functions.add(name);
+    return name;
+  };
+
+  fresh(hint: string): string {
+    return `${hint}${this.names++}`;
+  }
+
+  line(text: string): void {
+    this.lines.push("  ".repeat(this.depth) + text);
+  }
+
+  /** `let` with a fresh name. */
+  let(text: string, hint = "v"): string {
+    const name = this.fresh(hint);
+    this.line(`let ${name} = ${text};`);
+    return name;
+  }
+
+  block(head: string, body: () => void): void {
+    this.line(`${head} {`);
+    this.depth++;
+    body();
+    this.depth--;
+    this.line("}");
+  }
+
+  /** Everybody in the workgroup sees what everybody has written. */
+  barrier(): void {
+    this.line("storageBarrier();");
+    this.line("workgroupBarrier();");
+  }
+
+  finish(label: string, workgroups: number): Shader {
+    const [x] = gridOf(workgroups, this.limits);
+    const words = Math.max(1, Math.ceil(this.counters.length / 4));
+    const code = [
+      ...(this.usesHalf ? ["enable f16;"] : []),
+      ...this.bindings.map(
+        ({ isWritten, element }, i) =>
+          `@group(0) @binding(${i}) var<storage, ${isWritten ? "read_write" : "read"}> b${i}: array<${element}>;`,
+      ),
+      ...(this.counters.length > 0 ? [`@group(1) @binding(0) var<uniform> counters: array<vec4<u32>, ${words}>;`] : []),
+      ...this.workgroupVariables,
+      functionsText(this.functions),
+      ...this.own.values(),
+      `@compute @workgroup_size(${this.limits.invocations})`,
+      "fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {",
+      `  let group = workgroup.x + workgroup.y * ${x}u;`,
+      ...this.lines,
+      "}",
+    ].join("\n");
+    const bindings = this.bindings.map(({ place, isWritten }) => ({ place, isWritten }));
+    return { label, code, bindings, workgroups, counters: this.counters };
+  }
+}

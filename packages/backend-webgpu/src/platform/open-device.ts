@@ -1,0 +1,123 @@
+/** Opens a device, with limits as high as they are of use, or takes the caller's. */
+import { ArgumentError, BackendUnavailableError } from "@banach/autograd/backend";
+import type { ShaderLimits } from "../codegen/shader-writer.ts";
+import { findGpu } from "./find-gpu.ts";
+
+export interface WebGpuOptions {
+  /** A device that is in use already; it stays its owner's, and is not destroyed with the backend. */
+  readonly device?: GPUDevice;
+  /** For `requestAdapter`, where no device is given. */
+  readonly adapterOptions?: GPURequestAdapterOptions;
+  /**
+   * Limits to ask for where no device is given: those of the adapter (default), which are what large tensors need, or the
+   * ones named, the rest as WebGPU guarantees them everywhere. `{}` is the least that any device has.
+   */
+  readonly limits?: "adapter" | Readonly<Partial<Record<LimitName, number>>>;
+  /** Offers float16 tensors, computed with as float32, where the adapter has shader-f16; default false. */
+  readonly float16?: boolean;
+}
+
+/** Limits that make a difference here. */
+export const LIMIT_NAMES = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupsPerDimension",
+] as const;
+export type LimitName = (typeof LIMIT_NAMES)[number];
+
+export interface OpenedDevice {
+  readonly device: GPUDevice;
+  readonly isOwn: boolean;
+  readonly limits: ShaderLimits;
+  /** Which adapter, and what it was asked for. */
+  readonly notes: readonly string[];
+}
+
+/** Invocations per workgroup: more than this brings nothing. */
+const INVOCATIONS = 256;
+
+export async function openDevice(options: WebGpuOptions): Promise<OpenedDevice> {
+  const { device, limits = "adapter", float16 = false } = options;
+  if (device !== undefined) {
+    if (options.adapterOptions !== undefined || options.limits !== undefined) {
+      throw new ArgumentError("webgpu: device comes with its limits; leave out adapterOptions and limits");
+    }
+    if (float16 && !device.features.has("shader-f16")) {
+      throw new BackendUnavailableError("webgpu: float16 needs a device that was requested with shader-f16");
+    }
+    return { device, isOwn: false, limits: shaderLimits(device), notes: ["the caller's device"] };
+  }
+  const adapter = await requestAdapter(options.adapterOptions);
+  if (float16 && !adapter.features.has("shader-f16")) {
+    throw new BackendUnavailableError(`webgpu: ${nameOf(adapter)} has no shader-f16; leave out float16`);
+  }
+  const requiredLimits: Record<string, number> = {};
+  for (const name of LIMIT_NAMES) {
+    const wanted = limits === "adapter" ? adapter.limits[name] : limits[name];
+    if (wanted === undefined) continue;
+    if (!(wanted <= adapter.limits[name])) {
+      throw new BackendUnavailableError(
+        `webgpu: ${name} ${wanted} is asked for, and ${nameOf(adapter)} has ${adapter.limits[name]}`,
+      );
+    }
+    requiredLimits[name] = wanted;
+  }
+  const requiredFeatures: GPUFeatureName[] = float16 ? ["shader-f16"] : [];
+  const descriptor = { label: "banach", requiredFeatures, requiredLimits };
+  const note = `${nameOf(adapter)}, limits ${limits === "adapter" ? "of the adapter" : "as asked for"}`;
+  try {
+    const opened = await adapter.requestDevice(descriptor);
+    return { device: opened, isOwn: true, limits: shaderLimits(opened), notes: [note] };
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    if (limits !== "adapter") throw new BackendUnavailableError(`webgpu: no device: ${why}`, { cause });
+    return withDefaults(options, { requiredFeatures }, why);
+  }
+}
+
+/** Some drivers do not keep what their adapter says; an adapter that was asked once is spent. */
+async function withDefaults(
+  options: WebGpuOptions,
+  descriptor: GPUDeviceDescriptor,
+  why: string,
+): Promise<OpenedDevice> {
+  try {
+    const adapter = await requestAdapter(options.adapterOptions);
+    const device = await adapter.requestDevice({ label: "banach", ...descriptor });
+    const note = `${nameOf(adapter)}, limits that every device has, as those of the adapter were refused: ${why}`;
+    return { device, isOwn: true, limits: shaderLimits(device), notes: [note] };
+  } catch (cause) {
+    throw new BackendUnavailableError(`webgpu: no device: ${why}`, { cause });
+  }
+}
+
+async function requestAdapter(options: GPURequestAdapterOptions | undefined): Promise<GPUAdapter> {
+  const gpu = await findGpu();
+  const adapter = await gpu.requestAdapter(options);
+  if (adapter !== null) return adapter;
+  throw new BackendUnavailableError(
+    "webgpu: no adapter: there is no GPU with a driver that can be used. On Linux a Vulkan driver is needed, which may " +
+      "be a software one: VK_ICD_FILENAMES names its file. In Chromium see chrome://gpu",
+  );
+}
+
+/** For people. */
+export function nameOf({ info }: GPUAdapter): string {
+  const { vendor, architecture, device, description } = info;
+  const name = description !== "" ? description : [vendor, architecture, device].filter((x) => x !== "").join(" ");
+  return name === "" ? "an adapter without a name" : name;
+}
+
+function shaderLimits({ limits }: GPUDevice): ShaderLimits {
+  const most = Math.min(INVOCATIONS, limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX);
+  return {
+    storageBuffers: limits.maxStorageBuffersPerShaderStage,
+    invocations: 2 ** Math.floor(Math.log2(most)),
+    workgroupBytes: limits.maxComputeWorkgroupStorageSize,
+    workgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
+  };
+}

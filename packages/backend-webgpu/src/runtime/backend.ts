@@ -1,0 +1,116 @@
+/** The WebGPU backend: a program is a handful of compute shaders, and a run is one command buffer where no loop asks back. */
+import {
+  allocateHost,
+  type Backend,
+  type DType,
+  DTypeError,
+  formatType,
+  lower,
+  requireDonated,
+  requireDTypes,
+  requireNotAborted,
+  ShapeError,
+  sizeOf,
+  verify,
+} from "@banach/autograd/backend";
+import { storageBytes } from "../codegen/layout.ts";
+import { writeProgram } from "../codegen/program-shaders.ts";
+import { openDevice, type WebGpuOptions } from "../platform/open-device.ts";
+import { WebGpuExecutable } from "./executable.ts";
+import { toDevice, toHost } from "./host-data.ts";
+import { ProgramMaker } from "./ready.ts";
+import { Session } from "./session.ts";
+
+/** Opens a backend. Rejects with BackendUnavailableError, saying what is missing, and ArgumentError for a bad option. */
+export async function webgpuBackend(options: WebGpuOptions = {}): Promise<Backend> {
+  const { device, isOwn, limits, notes } = await openDevice(options);
+  const session = new Session(device, limits);
+  const { memory } = session;
+  const dtypes: ReadonlySet<DType> = new Set<DType>([
+    "float32",
+    "int32",
+    "uint32",
+    "bool",
+    ...(device.features.has("shader-f16") ? (["float16"] as const) : []),
+  ]);
+  const slabBytes = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
+  return {
+    name: "webgpu",
+    notes,
+    limits: { maxBufferBytes: slabBytes, dtypes, ieeeNonFinite: false },
+    lost: session.lost,
+    compile: async (graph, { donate = [], label = "graph", signal } = {}) => {
+      memory.requirePresent(`compile of ${label}`);
+      requireNotAborted(signal);
+      verify(graph);
+      requireDTypes(graph, label, "webgpu", dtypes);
+      requireDonated(donate, graph, label);
+      const shaders = writeProgram(
+        lower(graph, (program) => program),
+        limits,
+        slabBytes,
+      );
+      const maker = new ProgramMaker(device, session.pipelines, limits);
+      try {
+        const program = await maker.make(shaders.actions);
+        requireNotAborted(signal);
+        memory.requirePresent(`compile of ${label}`);
+        const inputs = graph.inputs.map(({ type }) => type);
+        const outputs = graph.outputs.map(({ type }) => type);
+        return new WebGpuExecutable(session, { inputs, outputs, donate, label, shaders, program });
+      } catch (error) {
+        throw await session.explained(error, `compile of ${label}`);
+      }
+    },
+    write: (data, type) => {
+      const what = `write of ${formatType(type)}`;
+      memory.requirePresent(what);
+      if (!dtypes.has(type.dtype)) throw new DTypeError(`${what}: the webgpu backend holds ${[...dtypes].join(", ")}`);
+      if (data.length !== sizeOf(type.shape)) {
+        throw new ShapeError(`${what}: got ${data.length} elements, needs ${sizeOf(type.shape)}`);
+      }
+      const [buffer] = memory.create(what, [type]);
+      if (buffer === undefined) throw new RangeError("no buffer was made");
+      device.queue.writeBuffer(buffer.allocation.gpu, 0, toDevice(data, type));
+      return buffer;
+    },
+    read: async (given) => {
+      memory.requirePresent("read");
+      const buffer = memory.own(given, "read: the buffer");
+      buffer.requireLive("read: the buffer");
+      const { type, allocation } = buffer;
+      if (sizeOf(type.shape) === 0) return allocateHost(type.dtype, 0);
+      const bytes = storageBytes(type.dtype, sizeOf(type.shape));
+      buffer.pin();
+      try {
+        const error = await allocation.made;
+        if (error !== null) throw error;
+        const commands = device.createCommandEncoder();
+        const copied = session.staging.copy(commands, [{ gpu: allocation.gpu, offset: 0, bytes }]);
+        device.queue.submit([commands.finish()]);
+        return toHost(await session.staging.read(copied), type);
+      } catch (error) {
+        throw await session.explained(error, "read");
+      } finally {
+        buffer.unpin();
+      }
+    },
+    synchronize: async () => {
+      memory.requirePresent("synchronize");
+      await session.inTurn(() => undefined);
+      await device.queue.onSubmittedWorkDone();
+    },
+    memory: () => memory.stats,
+    [Symbol.asyncDispose]: async () => {
+      if (memory.isLost) return;
+      await session.inTurn(() => undefined);
+      // What is being read is read; a pending map would keep the process from ending.
+      await Promise.race([device.queue.onSubmittedWorkDone(), device.lost]);
+      session.staging.destroy();
+      session.arena.destroy();
+      memory.destroyAll();
+      session.lose({ reason: "destroyed", message: "the webgpu backend was disposed" });
+      if (isOwn) device.destroy();
+    },
+  };
+}

@@ -1,0 +1,166 @@
+/** A compiled program: pipelines in order, run on buffers of the backend. */
+import {
+  BanachError,
+  type Buffer,
+  DonatedBufferError,
+  type Executable,
+  formatType,
+  type RunReport,
+  sameType,
+  ShapeError,
+  type TensorType,
+} from "@banach/autograd/backend";
+import type { ProgramShaders } from "../codegen/program-shaders.ts";
+import { bytesOf, Encoder, type Sent } from "./encoder.ts";
+import type { GpuBuffer } from "./memory.ts";
+import type { ReadyProgram } from "./ready.ts";
+import type { Session } from "./session.ts";
+
+export interface ExecutableParts {
+  readonly inputs: readonly TensorType[];
+  readonly outputs: readonly TensorType[];
+  readonly donate: readonly number[];
+  readonly label: string;
+  readonly shaders: ProgramShaders;
+  readonly program: ReadyProgram;
+}
+
+export class WebGpuExecutable implements Executable {
+  readonly inputs: readonly TensorType[];
+  readonly outputs: readonly TensorType[];
+  readonly donated: ReadonlySet<number>;
+  readonly temporaryBytes: number;
+  /** Of the last run that was encoded: for measurements. */
+  sent: Sent | null = null;
+  private readonly session: Session;
+  private readonly parts: ExecutableParts;
+  private disposed = false;
+  private hasRun = false;
+
+  constructor(session: Session, parts: ExecutableParts) {
+    this.session = session;
+    this.parts = parts;
+    this.inputs = parts.inputs;
+    this.outputs = parts.outputs;
+    this.donated = new Set(parts.donate);
+    this.temporaryBytes = parts.shaders.slabs.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  async run(given: readonly Buffer[]): Promise<RunReport> {
+    const { session } = this;
+    const { label } = this.parts;
+    session.memory.requirePresent(label);
+    if (this.disposed) throw new BanachError(`${label}: the executable was disposed; compile the graph again`);
+    const inputs = this.ownInputs(given);
+    this.requireUnshared(inputs);
+    const outputs = session.memory.create(label, this.outputs);
+    session.memory.notePeak(this.temporaryBytes);
+    for (const buffer of inputs) buffer.pin();
+    try {
+      const sent = await session.inTurn(() => this.send(inputs, outputs));
+      for (const i of this.donated) inputs[i]?.donate();
+      return { outputs, loopSteps: this.countsIn(await sent.counts) };
+    } catch (error) {
+      for (const output of outputs) output[Symbol.dispose]();
+      throw await session.explained(error, label);
+    } finally {
+      for (const buffer of inputs) buffer.unpin();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    for (const buffer of this.parts.program.own) buffer.destroy();
+  }
+
+  /** Encodes and submits a run: at once, if there is nothing to wait for. */
+  private send(inputs: readonly GpuBuffer[], outputs: readonly GpuBuffer[]): Sending | Promise<Sending> {
+    const { session } = this;
+    const { label, program, shaders } = this.parts;
+    session.memory.requirePresent(label);
+    const allocations = [...inputs, ...outputs].map(({ allocation }) => allocation);
+    const made = [...session.arena.reserve(shaders.slabs, label), ...allocations].flatMap(({ made }) => made ?? []);
+    const encoder = (): Encoder =>
+      new Encoder(
+        session.device,
+        session.staging,
+        program,
+        {
+          inputs: inputs.map(({ allocation }) => allocation),
+          outputs: outputs.map(({ allocation }) => allocation),
+          slab: (index) => session.arena.slab(index),
+        },
+        !this.hasRun,
+      );
+    if (made.length > 0 || program.hasWhile || !this.hasRun) return this.sendCarefully(made, encoder);
+    const encoding = encoder();
+    encoding.encode(program.actions);
+    return this.finish(encoding);
+  }
+
+  /** As `send`, waiting for memory that is being made, for flags, and for what the device thinks of it. */
+  private async sendCarefully(made: readonly Promise<Error | null>[], create: () => Encoder): Promise<Sending> {
+    const { label, program } = this.parts;
+    for (const error of await Promise.all(made)) if (error !== null) throw error;
+    this.session.memory.requirePresent(label);
+    const encoding = create();
+    await encoding.run(program.actions);
+    const sending = this.finish(encoding);
+    for (const problem of await Promise.all(encoding.problems)) {
+      if (problem !== null) throw new BanachError(`${label}: the device refused the program: ${problem.message}`);
+    }
+    this.hasRun = true;
+    return sending;
+  }
+
+  private finish(encoding: Encoder): Sending {
+    const counts = encoding.finish(this.parts.shaders.steps.map((place) => ({ place, bytes: bytesOf(place) })));
+    this.sent = encoding.sent;
+    return { counts };
+  }
+
+  /** The largest count of each outermost while. */
+  private countsIn(data: ArrayBuffer | null): number[] {
+    let offset = 0;
+    return this.parts.shaders.steps.map((place) => {
+      const counts = new Int32Array(data ?? new ArrayBuffer(0), offset, bytesOf(place) / 4);
+      offset += bytesOf(place);
+      return counts.reduce((most, count) => Math.max(most, count), 0);
+    });
+  }
+
+  private ownInputs(buffers: readonly Buffer[]): GpuBuffer[] {
+    const { label } = this.parts;
+    if (buffers.length !== this.inputs.length) {
+      throw new ShapeError(`${label}: takes ${this.inputs.length} inputs, got ${buffers.length}`);
+    }
+    return buffers.map((given, i) => {
+      const what = `${label}: input ${i}`;
+      const buffer = this.session.memory.own(given, what);
+      const expected = this.inputs[i];
+      if (expected !== undefined && !sameType(buffer.type, expected)) {
+        throw new ShapeError(`${what} must be ${formatType(expected)}, got ${formatType(buffer.type)}`);
+      }
+      buffer.requireLive(what);
+      return buffer;
+    });
+  }
+
+  private requireUnshared(inputs: readonly GpuBuffer[]): void {
+    for (const i of this.donated) {
+      const other = inputs.findIndex((buffer, j) => j !== i && buffer === inputs[i]);
+      if (other >= 0) {
+        throw new DonatedBufferError(
+          `${this.parts.label}: input ${i} is donated, but input ${other} is the same buffer`,
+        );
+      }
+    }
+  }
+}
+
+/** A run that is on its way. */
+interface Sending {
+  /** Iterations made by the whiles that are reported, if there are any. */
+  readonly counts: Promise<ArrayBuffer> | null;
+}

@@ -1,0 +1,201 @@
+/** A program's actions with their pipelines, ready to be encoded any number of times. */
+import type { LoopCounter } from "@banach/autograd/backend";
+import type { Place } from "../codegen/layout.ts";
+import type { Action, HostFor, HostWhile } from "../codegen/program-shaders.ts";
+import { gridOf, type Shader, type ShaderLimits } from "../codegen/shader-writer.ts";
+import { BufferUsage } from "../platform/constants.ts";
+import type { Pipeline, Pipelines } from "./pipelines.ts";
+
+/** Bytes of a slot of the uniform that holds loop counters: the alignment of dynamic offsets. */
+export const SLOT_BYTES = 256;
+
+/** A place of the program, or memory of the executable's own. */
+export type BoundPlace = Place | { readonly kind: "fixed"; readonly buffer: GPUBuffer };
+
+export interface Dispatch {
+  readonly kind: "dispatch";
+  readonly label: string;
+  readonly pipeline: Pipeline;
+  readonly places: readonly BoundPlace[];
+  readonly grid: readonly [number, number];
+  /** Null if the shader reads no counters. */
+  readonly slots: CounterSlots | null;
+  /** Number of its arguments in those of the while around it; null outside. */
+  readonly gated: number | null;
+  /** Bind groups by the allocations that they bind. */
+  readonly groups: Map<string, GPUBindGroup>;
+}
+
+/** Slots of the uniform, one for every combination of the counters; the last counter is the fastest. */
+export interface CounterSlots {
+  readonly first: number;
+  readonly counters: readonly LoopCounter[];
+  readonly lengths: readonly number[];
+}
+
+export interface ReadyFor extends Omit<HostFor, "body"> {
+  readonly body: readonly Ready[];
+}
+
+export interface ReadyWhile extends Omit<HostWhile, "test" | "body"> {
+  readonly test: readonly Ready[];
+  readonly body: readonly Ready[];
+  /** Null where something in an iteration waits for the host, so that none can be encoded ahead. */
+  readonly gate: Gate | null;
+  /** Iterations that the last run made. */
+  expected: number;
+}
+
+/** Arguments of the dispatches of a while: `dispatch` sets all of them to nothing once the flag is down. */
+export interface Gate {
+  readonly dispatch: Dispatch;
+  /** As the loop begins. */
+  readonly template: Uint32Array<ArrayBuffer>;
+  readonly sizes: GPUBuffer;
+}
+
+export type Ready = Dispatch | ReadyFor | ReadyWhile;
+
+export interface ReadyProgram {
+  readonly actions: readonly Ready[];
+  /** Null if no dispatch reads counters. */
+  readonly counters: { readonly buffer: GPUBuffer; readonly group: GPUBindGroup } | null;
+  /** Whether the host has to look at flags while it encodes. */
+  readonly hasWhile: boolean;
+  /** Buffers of the executable's own. */
+  readonly own: readonly GPUBuffer[];
+}
+
+const GATE_SHADER = `@group(0) @binding(0) var<storage, read_write> flag: array<u32>;
+@group(0) @binding(1) var<storage, read_write> sizes: array<u32>;
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) lane: u32) {
+  if (flag[0] != 0u) { return; }
+  for (var i = lane; i < arrayLength(&sizes); i += 64u) { sizes[i] = 0u; }
+}`;
+
+interface Loop {
+  readonly counter: LoopCounter;
+  readonly length: number;
+}
+
+/** Makes the pipelines of a program, all at once, and what else its dispatches need. */
+export class ProgramMaker {
+  private readonly device: GPUDevice;
+  private readonly pipelines: Pipelines;
+  private readonly limits: ShaderLimits;
+  /** Words of the slots so far. */
+  private readonly words: Uint32Array[] = [];
+  private readonly slots = new Map<string, CounterSlots>();
+  private readonly own: GPUBuffer[] = [];
+  private hasWhile = false;
+
+  constructor(device: GPUDevice, pipelines: Pipelines, limits: ShaderLimits) {
+    this.device = device;
+    this.pipelines = pipelines;
+    this.limits = limits;
+  }
+
+  /** Rejects with BanachError for a shader that the device refuses. */
+  async make(actions: readonly Action[]): Promise<ReadyProgram> {
+    const ready = await this.all(actions, [], null);
+    return { actions: ready, counters: this.makeCounters(), hasWhile: this.hasWhile, own: this.own };
+  }
+
+  private all(actions: readonly Action[], loops: readonly Loop[], sizes: number[] | null): Promise<Ready[]> {
+    return Promise.all(
+      actions.map((action): Promise<Ready> => {
+        if (action.kind === "dispatch") return this.dispatch(action.shader, loops, sizes);
+        return action.kind === "for" ? this.for(action, loops, sizes) : this.while(action, loops);
+      }),
+    );
+  }
+
+  private async dispatch(shader: Shader, loops: readonly Loop[], sizes: number[] | null): Promise<Dispatch> {
+    const grid = gridOf(shader.workgroups, this.limits);
+    const gated = sizes === null ? null : sizes.push(...grid, 1) / 3 - 1;
+    const slots = shader.counters.length === 0 ? null : this.slotsOf(shader.counters, loops);
+    const pipeline = await this.pipelines.get(shader);
+    const places = shader.bindings.map(({ place }) => place);
+    return { kind: "dispatch", label: shader.label, pipeline, places, grid, slots, gated, groups: new Map() };
+  }
+
+  private async for(action: HostFor, loops: readonly Loop[], sizes: number[] | null): Promise<ReadyFor> {
+    return { ...action, body: await this.all(action.body, [...loops, action], sizes) };
+  }
+
+  private async while(action: HostWhile, loops: readonly Loop[]): Promise<ReadyWhile> {
+    this.hasWhile = true;
+    const waits = [...action.test, ...action.body].some(containsWhile);
+    const sizes: number[] | null = waits ? null : [];
+    // In this order, so that arguments are numbered as they are used.
+    const [test, body] = await Promise.all([this.all(action.test, loops, sizes), this.all(action.body, loops, sizes)]);
+    const gate = sizes === null ? null : await this.gate(action.flag, sizes);
+    return { ...action, test, body, gate, expected: 1 };
+  }
+
+  private async gate(flag: Place, sizes: readonly number[]): Promise<Gate> {
+    const template = Uint32Array.from(sizes.length === 0 ? [0] : sizes);
+    const usage = BufferUsage.STORAGE | BufferUsage.INDIRECT | BufferUsage.COPY_DST;
+    const buffer = this.device.createBuffer({ size: template.byteLength, usage, label: "sizes of a while" });
+    this.own.push(buffer);
+    const bindings = [flag, flag].map((place) => ({ place, isWritten: true }));
+    const shader: Shader = { label: "gate", code: GATE_SHADER, bindings, workgroups: 1, counters: [] };
+    const dispatch: Dispatch = {
+      kind: "dispatch",
+      label: "gate",
+      pipeline: await this.pipelines.get(shader),
+      places: [flag, { kind: "fixed", buffer }],
+      grid: [1, 1],
+      slots: null,
+      gated: null,
+      groups: new Map(),
+    };
+    return { dispatch, template, sizes: buffer };
+  }
+
+  private slotsOf(counters: readonly LoopCounter[], loops: readonly Loop[]): CounterSlots {
+    const key = counters.map(({ name }) => name).join();
+    const known = this.slots.get(key);
+    if (known !== undefined) return known;
+    const lengths = counters.map((counter) => {
+      const loop = loops.find((enclosing) => enclosing.counter === counter);
+      if (loop === undefined) throw new RangeError(`a shader reads ${counter.name} outside its loop`);
+      return loop.length;
+    });
+    const made = { first: this.words.length, counters, lengths };
+    const values = counters.map(() => 0);
+    const count = lengths.reduce((product, length) => product * length, 1);
+    for (let slot = 0; slot < count; slot++) {
+      const words = new Uint32Array(SLOT_BYTES / 4);
+      words.set(values);
+      this.words.push(words);
+      for (let i = values.length - 1; i >= 0; i--) {
+        const next = (values[i] ?? 0) + 1;
+        values[i] = next === lengths[i] ? 0 : next;
+        if (values[i] !== 0) break;
+      }
+    }
+    this.slots.set(key, made);
+    return made;
+  }
+
+  private makeCounters(): ReadyProgram["counters"] {
+    if (this.words.length === 0) return null;
+    const all = new Uint32Array((this.words.length * SLOT_BYTES) / 4);
+    this.words.forEach((words, slot) => {
+      all.set(words, (slot * SLOT_BYTES) / 4);
+    });
+    const usage = BufferUsage.UNIFORM | BufferUsage.COPY_DST;
+    const buffer = this.device.createBuffer({ size: all.byteLength, usage, label: "loop counters" });
+    this.device.queue.writeBuffer(buffer, 0, all);
+    this.own.push(buffer);
+    const layout = this.pipelines.counters;
+    const entries = [{ binding: 0, resource: { buffer, size: SLOT_BYTES } }];
+    return { buffer, group: this.device.createBindGroup({ layout, entries, label: "loop counters" }) };
+  }
+}
+
+function containsWhile(action: Action): boolean {
+  return action.kind === "while" || (action.kind === "for" && action.body.some(containsWhile));
+}
