@@ -1,6 +1,6 @@
 /** Errors of the float operations against float64, over sweeps of all exponents and of the ranges that matter, and at special values. */
 import { wgslBudgets } from "@banach/autograd/testing";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import type { Evaluator } from "./support.ts";
 import {
   around,
@@ -21,14 +21,13 @@ type Unary =
 type Binary = "add" | "sub" | "mul" | "div" | "max" | "min" | "pow";
 
 let gpu: Evaluator;
+const lines: string[] = [];
 beforeAll(async () => {
   gpu = await openEvaluator();
-});
-
-const lines: string[] = [];
-afterAll(() => {
-  gpu.close();
-  console.log(lines.join("\n"));
+  return () => {
+    gpu.close();
+    console.log(lines.join("\n"));
+  };
 });
 
 interface Case {
@@ -164,6 +163,13 @@ test.each(cases)("$name", async ({ name, truth, absolute, more }) => {
   const errors = new Errors(name, truth, absolute);
   inputs.forEach((x, i) => errors.add(results[i]!, [x]));
   errors.report(inputs.length);
+});
+
+test.each(["tanh", "sin", "cos"] as const)("%s lies in [-1, 1], however large its operand", async (name) => {
+  const inputs = join(sweep.filter(Number.isFinite), dense(-100, 100), Float32Array.of(greatestFloat, -greatestFloat));
+  const write = writeOperation({ operation: name, types: ["float32", "float32"] });
+  const results = new Float32Array((await gpu.evaluate(write, ["float32", "float32"], [inputs])).buffer);
+  expect(results.every((y) => Math.abs(y) <= 1)).toBe(true);
 });
 
 const binary: readonly (readonly [Binary, (a: number, b: number) => number])[] = [

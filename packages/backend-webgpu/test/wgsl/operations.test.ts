@@ -5,7 +5,7 @@ import type { Apply, CompareDirection, DType, Expression } from "@banach/autogra
 import { roundToHalf } from "../../../autograd/src/ir/half.ts";
 // eslint-disable-next-line import-x/no-relative-packages
 import { threefry2x32 } from "../../../autograd/src/random/threefry.ts";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { literal, operationText } from "../../src/wgsl/operations.ts";
 import type { Evaluator, Operation, Words, Write } from "./support.ts";
 import {
@@ -24,9 +24,9 @@ import {
 let gpu: Evaluator;
 beforeAll(async () => {
   gpu = await openEvaluator();
-});
-afterAll(() => {
-  gpu.close();
+  return () => {
+    gpu.close();
+  };
 });
 
 /** The words of an operation's results. */

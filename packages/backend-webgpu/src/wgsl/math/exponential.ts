@@ -51,13 +51,13 @@ ${reduce}  let h = bitcast<f32>((i32(n) + 126) << 23u);
 `,
     uses: ["fp_is_nan"],
   },
-  // t / (t + 2) with t = expm1(2 x): nothing cancels, for either sign.
+  // t / (t + 2) with t = expm1(2 x): nothing cancels, for either sign. Division may be wrong, but not to more than 1.
   fp_tanh: {
     source: `fn fp_tanh(x: f32) -> f32 {
   let v = 2.0 * clamp(x, -10.0, 10.0);
 ${reduce}  let s = bitcast<f32>((i32(n) + 127) << 23u);
   let t = fma(p, s, s - 1.0);
-  return select(t / (t + 2.0), x, fp_is_nan(x));
+  return select(min(t / (t + 2.0), 1.0), x, fp_is_nan(x));
 }
 `,
     uses: ["fp_is_nan"],
