@@ -6,7 +6,7 @@ import { ln2High, ln2Low } from "./exponential.ts";
 import { float, polynomial, type WgslLibrary } from "./library.ts";
 
 /** Minimax of (log((1 + s) / (1 - s)) / s - 2) / z in z = s^2, for s up to that of sqrt(2): 2^-30.2 relative to log. */
-const logTerms = [0.66666776, 0.39977568, 0.2987146];
+export const logTerms: readonly number[] = [0.66666776, 0.39977568, 0.2987146];
 
 export const logarithm: WgslLibrary = {
   // k ln(2) + log(1 + t), where 1 + t lies between sqrt(1/2) and sqrt(2).

@@ -1,12 +1,11 @@
 /**
  * pow. y log2(x) needs about 8 bits more than float32 has, so that the logarithm, and its product with y, are sums of
- * two floats, as in FreeBSD's msun (e_powf.c). High parts are cut off by their bits and products taken by `fma`, which
- * no compiler simplifies as it may a sum; they are exact where `fma` rounds twice, too.
+ * two floats, as in FreeBSD's msun (e_powf.c). log(m) is 2 s + s z (2/3 + ...) for s = (m - 1) / (m + 1) and z = s^2,
+ * and s itself has two parts. High parts are cut off by their bits and products taken by `fma`, which
+ * no compiler simplifies as it may a sum; those of high parts are exact, so that an `fma` that rounds twice will do.
  */
 import { float, polynomial, type WgslLibrary } from "./library.ts";
-
-/** log((1 + s) / (1 - s)) = 2 s + s z (2/3 + ...), z = s^2: minimax as for log1p. */
-const logTerms = [0.66666776, 0.39977568, 0.2987146];
+import { logTerms } from "./logarithm.ts";
 
 /** 1 / ln(2) in two parts, the first of 12 bits. */
 const perLn2High = 1.44189453125;
