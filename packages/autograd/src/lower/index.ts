@@ -1,5 +1,5 @@
 /** The lowering library: graphs to programs of fused kernels, with a memory plan. It knows no backend. */
-export { type Access, type LoopCounter, withStrides } from "./access.ts";
+export { type Access, type LoopCounter, wholeOf, withStrides } from "./access.ts";
 export { accessesOf, groupAxes, mapAll, regroup } from "./collapse.ts";
 export {
   type Apply,
@@ -17,9 +17,11 @@ export {
   visitExpression,
 } from "./expression.ts";
 export { forCaches, lower, type Schedule } from "./lower.ts";
-export { type MemoryPlan, type Places, planMemory, type PlanOptions } from "./memory-plan.ts";
+export { type MemoryPlan, type Places, planLocals, planMemory, type PlanOptions } from "./memory-plan.ts";
 export { printProgram } from "./print-program.ts";
 export { planReduce, type ReducePlan } from "./reduce-plan.ts";
+export { substituteBuffers } from "./substitute.ts";
+export { forWorkgroups } from "./workgroups.ts";
 export {
   type Combine,
   type ContractKernel,

@@ -50,6 +50,40 @@ export function planMemory(program: Program, alignment: number, options: PlanOpt
   return { ...place(shared), local: place([...locals]) };
 }
 
+export interface LocalOptions {
+  readonly alignment: number;
+  readonly elementBytes: (dtype: DType) => number;
+  /** Bytes of the memory that is near. */
+  readonly nearBytes: number;
+}
+
+/** Some locals of a loop in memory that is near and scarce, the smallest first, and the others elsewhere. */
+export function planLocals(
+  program: Program,
+  locals: readonly ProgramBuffer[],
+  { alignment, elementBytes, nearBytes }: LocalOptions,
+): { readonly near: Places; readonly far: Places } {
+  const intervals = liveIntervals(program);
+  const bytesOf = ({ dtype, size }: ProgramBuffer): number =>
+    Math.ceil((size * elementBytes(dtype)) / alignment) * alignment;
+  const place = (buffers: readonly ProgramBuffer[]): Places =>
+    placeAll(buffers, intervals, bytesOf, (offset) => offset);
+  let near = place(locals);
+  if (near.bytes <= nearBytes) return { near, far: place([]) };
+  const far: ProgramBuffer[] = [];
+  const chosen: ProgramBuffer[] = [];
+  near = place([]);
+  for (const buffer of [...locals].sort((a, b) => bytesOf(a) - bytesOf(b))) {
+    const tried = place([...chosen, buffer]);
+    if (tried.bytes > nearBytes) far.push(buffer);
+    else {
+      chosen.push(buffer);
+      near = tried;
+    }
+  }
+  return { near, far: place(far) };
+}
+
 function placeAll(
   buffers: readonly ProgramBuffer[],
   intervals: ReadonlyMap<ProgramBuffer, Interval>,

@@ -26,13 +26,26 @@ export interface BlockLimits {
   readonly most: number;
 }
 
-export function blockRows(program: Program, limits: BlockLimits = BLOCK): Program {
+export interface BlockOptions {
+  /** Rows of a block, a divisor of all rows; null leaves the loop as it is. */
+  readonly size: (rows: number, kernels: readonly Kernel[]) => number | null;
+  /** Whether a while that stands in no loop is blocked too: then it ends for each block by itself. */
+  readonly whiles: boolean;
+}
+
+export function blockRows(program: Program, options: BlockOptions = blocksWithin(BLOCK)): Program {
   const local = buffersOfOneStep(program);
   const shrunk = new Map<ProgramBuffer, ProgramBuffer>();
-  const steps = program.steps.map((step) =>
-    step.kind === "for" && step.locals === null ? (blocked(step, local, shrunk, limits) ?? step) : step,
-  );
+  const steps = program.steps.map((step) => {
+    const isBlocked = step.kind === "while" ? options.whiles : step.kind === "for" && step.locals === null;
+    return isBlocked && !isKernel(step) ? (blocked(step, local, shrunk, options) ?? step) : step;
+  });
   return { ...program, steps, temporaries: program.temporaries.map((buffer) => shrunk.get(buffer) ?? buffer) };
+}
+
+/** Blocks of scans, of so many rows. */
+export function blocksWithin(limits: BlockLimits): BlockOptions {
+  return { size: (rows) => blockSize(rows, limits), whiles: false };
 }
 
 /** The number of rows that divides all of them and is closest to the middle of the limits; null if none does. */
@@ -45,10 +58,11 @@ function blockSize(rows: number, { least, most }: BlockLimits): number | null {
   return best;
 }
 
-/** Temporaries that a single top-level step touches, and so nobody outside sees. */
+/** Temporaries that a single top-level step touches, and so nobody outside sees; counts of iterations are reported. */
 function buffersOfOneStep(program: Program): ReadonlyMap<ProgramBuffer, Step> {
   const owner = new Map<ProgramBuffer, Step | null>();
   for (const top of program.steps) {
+    if (top.kind === "while") owner.set(top.steps, null);
     visitSteps([top], (step) => {
       const touched = isKernel(step) ? [...readBy(step), ...writtenBy(step)] : [];
       if (step.kind === "while") touched.push(step.flag, step.steps);
@@ -68,10 +82,10 @@ function buffersOfOneStep(program: Program): ReadonlyMap<ProgramBuffer, Step> {
 
 /** The loop inside a loop over blocks of rows, or null where a kernel does not work row by row. */
 function blocked(
-  loop: ForLoop,
+  loop: Exclude<Step, Kernel>,
   local: ReadonlyMap<ProgramBuffer, Step>,
   shrunk: Map<ProgramBuffer, ProgramBuffer>,
-  limits: BlockLimits,
+  options: BlockOptions,
 ): ForLoop | null {
   const kernels: Kernel[] = [];
   const flags = new Set<ProgramBuffer>();
@@ -81,7 +95,7 @@ function blocked(
   });
   const rows = kernels[0]?.shape[0];
   if (rows === undefined) return null;
-  const size = blockSize(rows, limits);
+  const size = options.size(rows, kernels);
   if (size === null) return null;
   const buffers = rowBuffers(kernels, rows, flags);
   if (buffers === null) return null;
@@ -94,7 +108,7 @@ function blocked(
       locals.push(small);
     }
   }
-  const counter: LoopCounter = { name: `rows of ${loop.counter.name}` };
+  const counter: LoopCounter = { name: `rows of ${loop.kind === "for" ? loop.counter.name : loop.flag.name}` };
   const body = [inBlock(loop, { counter, size, shrunk })];
   return { kind: "for", counter, length: rows / size, reverse: false, body, locals };
 }

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { makeGraph } from "../../src/jit/make-graph.ts";
 import { lower } from "../../src/lower/index.ts";
-import { blockRows } from "../../src/lower/rows.ts";
+import { blockRows, blocksWithin } from "../../src/lower/rows.ts";
 import { concatenate, scan, whileLoop } from "../../src/ops/index.ts";
 import { array } from "../../src/runtime/host-tensor.ts";
 import type { Tracer } from "../../src/trace/tracer.ts";
@@ -11,7 +11,7 @@ import { sampleData, sampleGraph } from "../../src/testing/sample.ts";
 import { allSamples } from "../../src/testing/samples.ts";
 
 /** Shapes of tests are small: blocks of one row or two show whatever larger ones would. */
-const small = { least: 1, most: 2 };
+const small = { ...blocksWithin({ least: 1, most: 2 }), whiles: true };
 
 it.each(
   allSamples()

@@ -17,10 +17,11 @@ interface RegisterTile {
 export function writeContract(w: ShaderWriter, kernel: ContractKernel, scope: Scope): number {
   const plan = planContract(kernel);
   const { batch, m, n, k } = plan.size;
-  if (scope === "grid" && m >= 16 && n >= 16 && k >= 8) return writeTiled(w, kernel, plan);
+  if (scope === "grid" && w.limits.tuning.tiles && m >= 16 && n >= 16 && k >= 8) return writeTiled(w, kernel, plan);
   const tile = { rows: m % 4 === 0 ? 4 : m % 2 === 0 ? 2 : 1, columns: n >= 4 ? 4 : 1 };
   const tasks = batch * (m / tile.rows) * Math.ceil(n / tile.columns);
-  if (tasks < w.limits.invocations / 2 && k >= 16) return writeReduce(w, asReduction(kernel), scope);
+  if (tasks < Math.min(w.limits.invocations, w.limits.tuning.busy) / 2 && k >= 16)
+    return writeReduce(w, asReduction(kernel), scope);
   return writeDirect(w, scope, kernel, plan, tile);
 }
 

@@ -1,5 +1,13 @@
 /** Where the buffers of a program are: inputs and outputs by themselves, temporaries in slabs of an arena. */
-import { type DType, type MemoryPlan, planMemory, type Program, type ProgramBuffer } from "@banach/autograd/backend";
+import {
+  type DType,
+  type MemoryPlan,
+  type Places,
+  planLocals,
+  planMemory,
+  type Program,
+  type ProgramBuffer,
+} from "@banach/autograd/backend";
 
 /** What a binding binds. */
 export type Place =
@@ -10,6 +18,9 @@ export type Place =
 
 /** Of bindings, in bytes: the most that a device may ask for. */
 const ALIGNMENT = 256;
+
+/** Of locals, in bytes. */
+const LOCAL_ALIGNMENT = 16;
 
 /** What an element takes in storage: a bool is a word, as WGSL stores none. */
 export function elementBytes(dtype: DType): number {
@@ -27,12 +38,14 @@ const roundUp = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNM
 export class Layout {
   readonly plan: MemoryPlan;
   private readonly places = new Map<ProgramBuffer, Place>();
+  private readonly program: Program;
   private readonly slabBytes: number;
   /** Bytes used of every slab. */
   private readonly used: number[] = [];
 
   /** @param slabBytes the largest binding, of which a slab is one */
   constructor(program: Program, slabBytes: number) {
+    this.program = program;
     this.slabBytes = Math.floor(slabBytes / ALIGNMENT) * ALIGNMENT;
     this.plan = planMemory(program, ALIGNMENT, { elementBytes, slabBytes: this.slabBytes });
     program.inputs.forEach((buffer, index) => this.places.set(buffer, { kind: "input", index }));
@@ -64,11 +77,9 @@ export class Layout {
     return this.arena(slab + 1, 0, bytes);
   }
 
-  /** Byte offset of a local of a loop in what each of its iterations has for itself. */
-  localOffset(buffer: ProgramBuffer): number {
-    const offset = this.plan.local.offsets.get(buffer);
-    if (offset === undefined) throw new RangeError(`${buffer.name} is no local of a loop`);
-    return offset;
+  /** Where the locals of a loop are: in workgroup memory, as far as they fit, and in what each workgroup has in storage. */
+  locals(locals: readonly ProgramBuffer[], nearBytes: number): { readonly near: Places; readonly far: Places } {
+    return planLocals(this.program, locals, { alignment: LOCAL_ALIGNMENT, elementBytes, nearBytes });
   }
 
   private arena(slab: number, offset: number, bytes: number): Place {

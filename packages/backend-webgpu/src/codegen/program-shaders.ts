@@ -1,8 +1,10 @@
 /** A program as what the host encodes: dispatches in order, and the loops that run over several of them. */
 import {
+  type ForLoop,
   isKernel,
   type Kernel,
   type LoopCounter,
+  planMemory,
   type Program,
   type ProgramBuffer,
   readBy,
@@ -10,14 +12,12 @@ import {
   type Step,
   writtenBy,
 } from "@banach/autograd/backend";
-import { writeContract } from "./contract.ts";
-import { Layout, type Place } from "./layout.ts";
-import { writeMap } from "./map.ts";
-import { writeRecur } from "./recur.ts";
-import { partsOf, partTypes, writeParts, writeReduce, writeWhole } from "./reduce.ts";
-import { writeScatter } from "./scatter.ts";
-import type { Scope } from "./scope.ts";
+import { fitBindings } from "./fit-bindings.ts";
+import { Layout, type Place, storageBytes } from "./layout.ts";
+import { partsOf, partTypes, writeParts, writeWhole } from "./reduce.ts";
+import { isRegion, writeRegion } from "./region.ts";
 import { type Shader, type ShaderLimits, ShaderWriter } from "./shader-writer.ts";
+import { writeKernel } from "./write-kernel.ts";
 
 export interface HostFor {
   readonly kind: "for";
@@ -38,7 +38,15 @@ export interface HostWhile {
   readonly steps: Place;
 }
 
-export type Action = { readonly kind: "dispatch"; readonly shader: Shader } | HostFor | HostWhile;
+/** A whole buffer to another one of the same size. */
+export interface Copy {
+  readonly kind: "copy";
+  readonly from: Place;
+  readonly to: Place;
+  readonly bytes: number;
+}
+
+export type Action = { readonly kind: "dispatch"; readonly shader: Shader } | Copy | HostFor | HostWhile;
 
 export interface ProgramShaders {
   readonly actions: readonly Action[];
@@ -50,15 +58,19 @@ export interface ProgramShaders {
 
 /** Writes the shaders of a program. */
 export function writeProgram(program: Program, limits: ShaderLimits, slabBytes: number): ProgramShaders {
-  const layout = new Layout(program, slabBytes);
+  // Besides inputs and outputs, a dispatch may bind every slab, and scratch memory.
+  const slabs = Math.max(1, Math.ceil(planMemory(program, 256).bytes / slabBytes));
+  const { program: fitted, copies } = fitBindings(program, limits.storageBuffers - slabs - 1);
+  const layout = new Layout(fitted, slabBytes);
   const steps: Place[] = [];
-  const actions = actionsOf(program.steps, { layout, limits, outermost: (place) => steps.push(place) });
+  const actions = actionsOf(fitted.steps, { layout, limits, copies, outermost: (place) => steps.push(place) });
   return { actions, slabs: layout.slabs, steps };
 }
 
 interface Context {
   readonly layout: Layout;
   readonly limits: ShaderLimits;
+  readonly copies: ReadonlySet<Step>;
   /** Told of the counts of each while that stands in no loop. */
   readonly outermost: ((steps: Place) => void) | null;
 }
@@ -67,10 +79,15 @@ function actionsOf(steps: readonly Step[], context: Context): readonly Action[] 
   const { layout } = context;
   const inner = { ...context, outermost: null };
   return steps.flatMap((step): readonly Action[] => {
+    if (context.copies.has(step)) return [copyOf(step, layout)];
     if (isKernel(step)) return kernelShaders(step, context).map((shader) => ({ kind: "dispatch", shader }));
     if (step.kind === "for") {
       const { counter, length, reverse, body } = step;
       if (length === 0) return [];
+      if (isRegion(step)) {
+        reportInside(step, context);
+        return [{ kind: "dispatch", shader: writeRegion(step, layout, context.limits) }];
+      }
       return [{ kind: "for", counter, length, reverse, body: actionsOf(body, inner) }];
     }
     const { test, body, flag, maxSteps } = step;
@@ -81,22 +98,17 @@ function actionsOf(steps: readonly Step[], context: Context): readonly Action[] 
   });
 }
 
-/** Writes a kernel into a shader; returns the workgroups needed. */
-export function writeKernel(w: ShaderWriter, kernel: Kernel, scope: Scope): number {
-  switch (kernel.kind) {
-    case "map":
-      return writeMap(w, kernel, scope);
-    case "reduce":
-      return writeReduce(w, kernel, scope);
-    case "contract":
-      return writeContract(w, kernel, scope);
-    case "recur":
-      return writeRecur(w, kernel, scope);
-    case "scatter":
-      return writeScatter(w, kernel);
-    default:
-      return kernel satisfies never;
-  }
+function copyOf(step: Step, layout: Layout): Copy {
+  const [store] = step.kind === "map" ? step.stores : [];
+  if (store?.value.kind !== "read") throw new RangeError("a copy stores what it reads");
+  const { buffer, value } = store;
+  const bytes = storageBytes(buffer.dtype, buffer.size);
+  return { kind: "copy", from: layout.placeOf(value.buffer), to: layout.placeOf(buffer), bytes };
+}
+
+/** Whiles that stood in no loop before they were divided by rows. */
+function reportInside({ body }: ForLoop, { layout, outermost }: Context): void {
+  for (const step of body) if (step.kind === "while") outermost?.(layout.placeOf(step.steps));
 }
 
 function kernelShaders(kernel: Kernel, { layout, limits }: Context): readonly Shader[] {

@@ -22,9 +22,6 @@ import type { ShaderLimits, ShaderWriter } from "./shader-writer.ts";
 /** Terms that one invocation adds up before it pays to have several. */
 const ALONE = 32;
 
-/** Points at which there is enough to do for everybody without sharing them. */
-const MANY_POINTS = 16384;
-
 /** Terms per workgroup from which a sum is divided among several. */
 const SPLIT = 16384;
 const MAX_PARTS = 256;
@@ -146,16 +143,17 @@ function dealOf(w: ShaderWriter, plan: ReducePlan, points: number, terms: number
   const partsFirst = contiguity(plan.value, plan.reduced.at(-1)) >= contiguity(plan.value, plan.kept.at(-1));
   let perPoint = 1;
   // Rows that are read along themselves want neighbours on neighbouring terms, however many points there are.
-  const enough = partsFirst ? Infinity : MANY_POINTS;
+  const { busy, tiles } = w.limits.tuning;
+  const enough = partsFirst && tiles ? Infinity : busy;
   while (perPoint < w.limits.invocations && terms > ALONE * perPoint && points * perPoint < enough) perPoint *= 2;
   return { perPoint, partsFirst };
 }
 
 /** Workgroups that share a point. */
-export function partsOf({ invocations }: ShaderLimits, kernel: ReduceKernel): number {
+export function partsOf({ invocations, tuning }: ShaderLimits, kernel: ReduceKernel): number {
   const points = sizeOf(kernel.shape);
   const terms = sizeOf(kernel.reduced);
-  if (points * invocations > MANY_POINTS || terms < 2 * SPLIT) return 1;
+  if (points * invocations > tuning.busy || terms < 2 * SPLIT) return 1;
   return Math.min(MAX_PARTS, Math.ceil(terms / SPLIT));
 }
 

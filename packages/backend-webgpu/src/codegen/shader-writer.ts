@@ -28,7 +28,22 @@ export interface ShaderLimits {
   /** Bytes of workgroup memory. */
   readonly workgroupBytes: number;
   readonly workgroupsPerDimension: number;
+  readonly tuning: Tuning;
 }
+
+/** What the machine behind the device likes. Results differ by rounding only. */
+export interface Tuning {
+  /** Invocations that keep it busy: beyond, a sum is not divided among more of them. */
+  readonly busy: number;
+  /** Whether data that a workgroup shares is faster in its own memory, and waiting for each other is cheap. */
+  readonly tiles: boolean;
+}
+
+/** Thousands of invocations hide each other's latency. */
+export const HARDWARE: Tuning = { busy: 16384, tiles: true };
+
+/** A processor plays the GPU: a few cores, caches, and a barrier is a switch of context per invocation. */
+export const SOFTWARE: Tuning = { busy: 64, tiles: false };
 
 /** Workgroups along x and y. */
 export function gridOf(workgroups: number, { workgroupsPerDimension }: ShaderLimits): readonly [number, number] {
@@ -137,6 +152,17 @@ export class ShaderWriter {
   /** Has a buffer live elsewhere: at `base` words into an array of words. */
   place(buffer: ProgramBuffer, name: string, base: string): void {
     this.cells.set(buffer, { name, element: "u32", base });
+  }
+
+  /** The variable that a buffer lives in. */
+  nameOf(buffer: ProgramBuffer): string {
+    return this.cellOf(buffer).name;
+  }
+
+  /** Workgroups of the grid that so many of them are dispatched in. */
+  groupsOf(workgroups: number): number {
+    const [x, y] = gridOf(workgroups, this.limits);
+    return x * y;
   }
 
   /** A variable of the workgroup; returns its name. */

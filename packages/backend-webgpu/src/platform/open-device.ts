@@ -1,6 +1,6 @@
 /** Opens a device, with limits as high as they are of use, or takes the caller's. */
 import { ArgumentError, BackendUnavailableError } from "@banach/autograd/backend";
-import type { ShaderLimits } from "../codegen/shader-writer.ts";
+import { HARDWARE, type ShaderLimits, SOFTWARE } from "../codegen/shader-writer.ts";
 import { findGpu } from "./find-gpu.ts";
 
 export interface WebGpuOptions {
@@ -13,6 +13,11 @@ export interface WebGpuOptions {
    * ones named, the rest as WebGPU guarantees them everywhere. `{}` is the least that any device has.
    */
   readonly limits?: "adapter" | Readonly<Partial<Record<LimitName, number>>>;
+  /**
+   * What shaders are written for: a GPU, or a processor that plays one, as SwiftShader and llvmpipe do. Default "auto":
+   * what the adapter says that it is. Results differ by rounding.
+   */
+  readonly tuning?: "auto" | "hardware" | "software";
   /** Offers float16 tensors, computed with as float32, where the adapter has shader-f16; default false. */
   readonly float16?: boolean;
 }
@@ -49,7 +54,7 @@ export async function openDevice(options: WebGpuOptions): Promise<OpenedDevice> 
     if (float16 && !device.features.has("shader-f16")) {
       throw new BackendUnavailableError("webgpu: float16 needs a device that was requested with shader-f16");
     }
-    return { device, isOwn: false, limits: shaderLimits(device), notes: ["the caller's device"] };
+    return { device, isOwn: false, limits: shaderLimits(device, options), notes: ["the caller's device"] };
   }
   const adapter = await requestAdapter(options.adapterOptions);
   if (float16 && !adapter.features.has("shader-f16")) {
@@ -71,7 +76,7 @@ export async function openDevice(options: WebGpuOptions): Promise<OpenedDevice> 
   const note = `${nameOf(adapter)}, limits ${limits === "adapter" ? "of the adapter" : "as asked for"}`;
   try {
     const opened = await adapter.requestDevice(descriptor);
-    return { device: opened, isOwn: true, limits: shaderLimits(opened), notes: [note] };
+    return { device: opened, isOwn: true, limits: shaderLimits(opened, options), notes: [note] };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     if (limits !== "adapter") throw new BackendUnavailableError(`webgpu: no device: ${why}`, { cause });
@@ -89,7 +94,7 @@ async function withDefaults(
     const adapter = await requestAdapter(options.adapterOptions);
     const device = await adapter.requestDevice({ label: "banach", ...descriptor });
     const note = `${nameOf(adapter)}, limits that every device has, as those of the adapter were refused: ${why}`;
-    return { device, isOwn: true, limits: shaderLimits(device), notes: [note] };
+    return { device, isOwn: true, limits: shaderLimits(device, options), notes: [note] };
   } catch (cause) {
     throw new BackendUnavailableError(`webgpu: no device: ${why}`, { cause });
   }
@@ -112,12 +117,19 @@ export function nameOf({ info }: GPUAdapter): string {
   return name === "" ? "an adapter without a name" : name;
 }
 
-function shaderLimits({ limits }: GPUDevice): ShaderLimits {
+/** Whether a processor plays the GPU. */
+function isSoftware({ vendor, architecture, description, isFallbackAdapter }: GPUAdapterInfo): boolean {
+  return isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/i.test(`${vendor} ${architecture} ${description}`);
+}
+
+function shaderLimits({ limits, adapterInfo }: GPUDevice, { tuning = "auto" }: WebGpuOptions): ShaderLimits {
   const most = Math.min(INVOCATIONS, limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX);
+  const software = tuning === "software" || (tuning === "auto" && isSoftware(adapterInfo));
   return {
     storageBuffers: limits.maxStorageBuffersPerShaderStage,
     invocations: 2 ** Math.floor(Math.log2(most)),
     workgroupBytes: limits.maxComputeWorkgroupStorageSize,
     workgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
+    tuning: software ? SOFTWARE : HARDWARE,
   };
 }

@@ -2,9 +2,12 @@
 import {
   allocateHost,
   type Backend,
+  type Buffer,
   type DType,
   DTypeError,
   formatType,
+  type HostArray,
+  forWorkgroups,
   lower,
   requireDonated,
   requireDTypes,
@@ -24,7 +27,7 @@ import { Session } from "./session.ts";
 /** Opens a backend. Rejects with BackendUnavailableError, saying what is missing, and ArgumentError for a bad option. */
 export async function webgpuBackend(options: WebGpuOptions = {}): Promise<Backend> {
   const { device, isOwn, limits, notes } = await openDevice(options);
-  const session = new Session(device, limits);
+  const session = new Session(device, isOwn, limits);
   const { memory } = session;
   const dtypes: ReadonlySet<DType> = new Set<DType>([
     "float32",
@@ -34,6 +37,7 @@ export async function webgpuBackend(options: WebGpuOptions = {}): Promise<Backen
     ...(device.features.has("shader-f16") ? (["float16"] as const) : []),
   ]);
   const slabBytes = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
+  let disposal: Promise<void> | null = null;
   return {
     name: "webgpu",
     notes,
@@ -45,11 +49,7 @@ export async function webgpuBackend(options: WebGpuOptions = {}): Promise<Backen
       verify(graph);
       requireDTypes(graph, label, "webgpu", dtypes);
       requireDonated(donate, graph, label);
-      const shaders = writeProgram(
-        lower(graph, (program) => program),
-        limits,
-        slabBytes,
-      );
+      const shaders = writeProgram(lower(graph, forWorkgroups), limits, slabBytes);
       const maker = new ProgramMaker(device, session.pipelines, limits);
       try {
         const program = await maker.make(shaders.actions);
@@ -71,46 +71,68 @@ export async function webgpuBackend(options: WebGpuOptions = {}): Promise<Backen
       }
       const [buffer] = memory.create(what, [type]);
       if (buffer === undefined) throw new RangeError("no buffer was made");
-      device.queue.writeBuffer(buffer.allocation.gpu, 0, toDevice(data, type));
+      const { gpu, made } = buffer.allocation;
+      // What is wrong with memory that is being made is said where the buffer is used; it must not be said twice.
+      if (made !== null) device.pushErrorScope("validation");
+      device.queue.writeBuffer(gpu, 0, toDevice(data, type));
+      if (made !== null) device.popErrorScope().catch(() => undefined);
       return buffer;
     },
-    read: async (given) => {
-      memory.requirePresent("read");
-      const buffer = memory.own(given, "read: the buffer");
-      buffer.requireLive("read: the buffer");
-      const { type, allocation } = buffer;
-      if (sizeOf(type.shape) === 0) return allocateHost(type.dtype, 0);
-      const bytes = storageBytes(type.dtype, sizeOf(type.shape));
-      buffer.pin();
-      try {
-        const error = await allocation.made;
-        if (error !== null) throw error;
-        const commands = device.createCommandEncoder();
-        const copied = session.staging.copy(commands, [{ gpu: allocation.gpu, offset: 0, bytes }]);
-        device.queue.submit([commands.finish()]);
-        return toHost(await session.staging.read(copied), type);
-      } catch (error) {
-        throw await session.explained(error, "read");
-      } finally {
-        buffer.unpin();
-      }
-    },
+    read: (given) => session.staging.track(readBack(session, given)),
     synchronize: async () => {
       memory.requirePresent("synchronize");
       await session.inTurn(() => undefined);
       await device.queue.onSubmittedWorkDone();
+      memory.requirePresent("synchronize");
+      session.requireSound("synchronize");
     },
     memory: () => memory.stats,
-    [Symbol.asyncDispose]: async () => {
-      if (memory.isLost) return;
-      await session.inTurn(() => undefined);
-      // What is being read is read; a pending map would keep the process from ending.
-      await Promise.race([device.queue.onSubmittedWorkDone(), device.lost]);
-      session.staging.destroy();
-      session.arena.destroy();
-      memory.destroyAll();
-      session.lose({ reason: "destroyed", message: "the webgpu backend was disposed" });
-      if (isOwn) device.destroy();
-    },
+    [Symbol.asyncDispose]: () => (disposal ??= dispose(session)),
   };
+}
+
+/** A copy of the data, of runs that were asked for before. */
+async function readBack(session: Session, given: Buffer): Promise<HostArray> {
+  const { device, memory, staging } = session;
+  memory.requirePresent("read");
+  const buffer = memory.own(given, "read: the buffer");
+  buffer.requireLive("read: the buffer");
+  session.requireSound("read");
+  const { type, allocation } = buffer;
+  if (sizeOf(type.shape) === 0) return allocateHost(type.dtype, 0);
+  const bytes = storageBytes(type.dtype, sizeOf(type.shape));
+  buffer.pin();
+  try {
+    const error = await allocation.made;
+    if (error !== null) throw error;
+    memory.requirePresent("read");
+    device.pushErrorScope("validation");
+    const commands = device.createCommandEncoder();
+    const copied = staging.copy(commands, [{ gpu: allocation.gpu, offset: 0, bytes }]);
+    device.queue.submit([commands.finish()]);
+    const [data, problem] = await Promise.all([staging.read(copied), device.popErrorScope()]);
+    if (problem !== null) throw memory.explain(problem, "read", bytes);
+    // Errors arrive in the order of what they are about: those of the runs before are here.
+    session.requireSound("read");
+    return toHost(data, type);
+  } catch (error) {
+    throw await session.explained(error, "read");
+  } finally {
+    buffer.unpin();
+  }
+}
+
+async function dispose(session: Session): Promise<void> {
+  const { device, memory } = session;
+  if (memory.isLost) return;
+  // In the end nobody is left to be told of errors.
+  await Promise.allSettled([session.inTurn(() => undefined)]);
+  // What is being read is read: a pending map would keep the process from ending.
+  await session.staging.ended();
+  await Promise.race([device.queue.onSubmittedWorkDone(), device.lost]);
+  session.staging.destroy();
+  session.arena.destroy();
+  memory.destroyAll();
+  session.lose({ reason: "destroyed", message: "the webgpu backend was disposed" });
+  if (session.isOwn) device.destroy();
 }

@@ -1,5 +1,6 @@
 /** Encodes the actions of one run, and submits them in pieces of bounded length. */
 import type { LoopCounter } from "@banach/autograd/backend";
+import type { Copy } from "../codegen/program-shaders.ts";
 import type { Allocation } from "./memory.ts";
 import {
   type BoundPlace,
@@ -71,6 +72,7 @@ export class Encoder {
   encode(actions: readonly Ready[]): void {
     for (const action of actions) {
       if (action.kind === "dispatch") this.dispatch(action);
+      else if (action.kind === "copy") this.copy(action);
       else if (action.kind === "for") {
         for (const value of valuesOf(action.length, action.reverse)) {
           this.values.set(action.counter, value);
@@ -84,6 +86,7 @@ export class Encoder {
   async run(actions: readonly Ready[]): Promise<void> {
     for (const action of actions) {
       if (action.kind === "dispatch") this.dispatch(action);
+      else if (action.kind === "copy") this.copy(action);
       else if (action.kind === "while") await (action.gate === null ? this.stepwise(action) : this.ahead(action));
       else {
         for (const value of valuesOf(action.length, action.reverse)) {
@@ -183,6 +186,12 @@ export class Encoder {
     } else pass.dispatchWorkgroups(...dispatch.grid);
     this.pending++;
     this.sent.dispatches++;
+  }
+
+  private copy({ from, to, bytes }: Copy): void {
+    this.endPass();
+    const [source, target] = [this.resourceOf(from), this.resourceOf(to)];
+    this.commands.copyBufferToBuffer(source.buffer, source.offset ?? 0, target.buffer, target.offset ?? 0, bytes);
   }
 
   private slotOf({ first, counters, lengths }: CounterSlots): number {

@@ -1,7 +1,7 @@
 /** A program's actions with their pipelines, ready to be encoded any number of times. */
 import type { LoopCounter } from "@banach/autograd/backend";
 import type { Place } from "../codegen/layout.ts";
-import type { Action, HostFor, HostWhile } from "../codegen/program-shaders.ts";
+import type { Action, Copy, HostFor, HostWhile } from "../codegen/program-shaders.ts";
 import { gridOf, type Shader, type ShaderLimits } from "../codegen/shader-writer.ts";
 import { BufferUsage } from "../platform/constants.ts";
 import type { Pipeline, Pipelines } from "./pipelines.ts";
@@ -54,7 +54,7 @@ export interface Gate {
   readonly sizes: GPUBuffer;
 }
 
-export type Ready = Dispatch | ReadyFor | ReadyWhile;
+export type Ready = Dispatch | Copy | ReadyFor | ReadyWhile;
 
 export interface ReadyProgram {
   readonly actions: readonly Ready[];
@@ -105,6 +105,7 @@ export class ProgramMaker {
   private all(actions: readonly Action[], loops: readonly Loop[], sizes: number[] | null): Promise<Ready[]> {
     return Promise.all(
       actions.map((action): Promise<Ready> => {
+        if (action.kind === "copy") return Promise.resolve(action);
         if (action.kind === "dispatch") return this.dispatch(action.shader, loops, sizes);
         return action.kind === "for" ? this.for(action, loops, sizes) : this.while(action, loops);
       }),

@@ -1,0 +1,108 @@
+/**
+ * Loops whose iterations may run at once, as one dispatch: each workgroup runs an iteration from its first kernel to its
+ * last, loops included, and its invocations wait for each other in between. So a fixed-point iteration is one dispatch,
+ * however many steps it takes, and every workgroup stops by itself.
+ */
+import {
+  type ForLoop,
+  isKernel,
+  type Kernel,
+  type ProgramBuffer,
+  readBy,
+  type Step,
+  visitSteps,
+  workOf,
+  type WhileLoop,
+  writtenBy,
+} from "@banach/autograd/backend";
+import type { Layout } from "./layout.ts";
+import { type Shader, type ShaderLimits, ShaderWriter } from "./shader-writer.ts";
+import { writeKernel } from "./write-kernel.ts";
+
+/** Bytes of workgroup memory that sums need while lanes combine them. */
+const reserved = (invocations: number): number => 8 * invocations;
+
+export function isRegion(step: ForLoop): boolean {
+  if (step.locals === null) return false;
+  let hasScatter = false;
+  visitSteps([step], ({ kind }) => (hasScatter ||= kind === "scatter"));
+  return !hasScatter;
+}
+
+/**
+ * Invocations of a workgroup: as many as the widest kernel has use for, in whole subgroups of any GPU. On a processor those
+ * few that keep it busy.
+ */
+function invocationsFor(kernels: readonly Kernel[], workgroups: number, limits: ShaderLimits): number {
+  const { tuning, invocations } = limits;
+  const points = Math.max(...kernels.map(workOf)) / WORK;
+  const wanted = tuning.tiles ? Math.max(64, points) : Math.max(4, Math.min(points, tuning.busy / workgroups));
+  return Math.min(invocations, 2 ** Math.floor(Math.log2(wanted)));
+}
+
+/** Additions that are worth an invocation of their own. */
+const WORK = 16;
+
+export function writeRegion(loop: ForLoop, layout: Layout, device: ShaderLimits): Shader {
+  const kernels: Kernel[] = [];
+  const flags = new Set<ProgramBuffer>();
+  visitSteps([loop], (step) => {
+    if (isKernel(step)) kernels.push(step);
+    if (step.kind === "while") flags.add(step.flag);
+  });
+  const limits = { ...device, invocations: invocationsFor(kernels, loop.length, device) };
+  const w = new ShaderWriter(layout, limits);
+  for (const flag of flags) w.place(flag, w.workgroup("array<u32, 1>", "flag"), "");
+  const locals = (loop.locals ?? []).filter((buffer) => !flags.has(buffer));
+  const { near, far } = layout.locals(locals, limits.workgroupBytes - reserved(limits.invocations) - 16 * flags.size);
+  if (near.bytes > 0) {
+    const name = w.workgroup(`array<u32, ${near.bytes / 4}>`, "near");
+    for (const [buffer, offset] of near.offsets) w.place(buffer, name, offset === 0 ? "" : `${offset / 4}u + `);
+  }
+  if (far.bytes > 0) {
+    const place = layout.scratch(far.bytes * loop.length);
+    const name = w.bindScratch(place, "u32");
+    for (const [buffer, offset] of far.offsets) {
+      w.place(buffer, name, `group * ${far.bytes / 4}u + ${offset === 0 ? "" : `${offset / 4}u + `}`);
+    }
+  }
+  const own = new Set([...locals, ...flags]);
+  const isShared = (buffer: ProgramBuffer): boolean => !own.has(buffer);
+  w.bind(
+    kernels.flatMap((kernel) => [...readBy(kernel)]).filter(isShared),
+    new Set(kernels.flatMap(writtenBy).filter(isShared)),
+  );
+  if (loop.length < w.groupsOf(loop.length)) w.line(`if (group >= ${loop.length}u) { return; }`);
+  w.nameCounter(loop.counter, "group");
+  writeSteps(w, loop.body);
+  return w.finish(`rows x ${loop.length}`, loop.length);
+}
+
+/** After each kernel everybody sees what it has written, and nobody reads any more what the next may overwrite. */
+function writeSteps(w: ShaderWriter, steps: readonly Step[]): void {
+  for (const step of steps) {
+    if (isKernel(step)) {
+      writeKernel(w, step, "workgroup");
+      w.barrier();
+    } else if (step.kind === "for") writeFor(w, step);
+    else writeWhile(w, step);
+  }
+}
+
+function writeFor(w: ShaderWriter, { counter, length, reverse, body }: ForLoop): void {
+  if (length === 0) return;
+  const step = w.fresh("t");
+  w.block(`for (var ${step} = 0u; ${step} < ${length}u; ${step}++)`, () => {
+    w.nameCounter(counter, reverse ? w.let(`${length - 1}u - ${step}`, "t") : step);
+    writeSteps(w, body);
+  });
+}
+
+function writeWhile(w: ShaderWriter, { test, flag, body, maxSteps }: WhileLoop): void {
+  const step = w.fresh("n");
+  w.block(`for (var ${step} = 0u; ${step} < ${maxSteps}u; ${step}++)`, () => {
+    writeSteps(w, test);
+    w.line(`if (workgroupUniformLoad(&${w.nameOf(flag)})[0] == 0u) { break; }`);
+    writeSteps(w, body);
+  });
+}
