@@ -191,12 +191,17 @@ export class Memory {
     device.pushErrorScope("out-of-memory");
     const gpu = device.createBuffer({ size: bytes, usage, label: what });
     const caught = [device.popErrorScope(), device.popErrorScope()];
-    const books = { requested: bytes, limit: device.limits.maxBufferSize, live: this.liveBytes };
+    const live = this.liveBytes;
     const made = Promise.all(caught).then(
       (errors) => {
         const error = errors.find((found) => found !== null) ?? null;
-        if (error === null) allocation.made = null;
-        return error === null ? null : fromGpuError(error, what, books, this.held);
+        if (error === null) {
+          allocation.made = null;
+          return null;
+        }
+        // Whoever tries again finds what was idle free.
+        this.trim();
+        return this.explain(error, what, bytes, live);
       },
       // A device that is lost says so itself.
       () => null,
@@ -205,9 +210,16 @@ export class Memory {
     return allocation;
   }
 
-  /** The largest live tensors, for people. */
+  /** What the device reported as the error that it is. */
+  explain(error: GPUError, what: string, requested: number, live: number = this.liveBytes): Error {
+    const limit = this.device.limits.maxBufferSize;
+    return fromGpuError(error, what, { requested, limit, live }, this.held);
+  }
+
+  /** The largest live tensors that have their memory for sure, for people. */
   private get held(): string {
-    const largest = [...this.live].sort((a, b) => b.byteLength - a.byteLength).slice(0, 3);
+    const held = [...this.live].filter(({ allocation }) => allocation.made === null);
+    const largest = held.sort((a, b) => b.byteLength - a.byteLength).slice(0, 3);
     const names = largest.map(({ type, byteLength }) => `${formatType(type)} (${byteLength} bytes)`).join(", ");
     return names === "" ? "nothing is live" : `the largest live tensors are ${names}`;
   }
@@ -220,8 +232,15 @@ export class Memory {
   /** Takes memory back. What is submitted later may write to it: the queue keeps the order. */
   recycle(allocation: Allocation): void {
     if (this.isLost) return;
-    const { bytes } = allocation;
-    if (allocation.made !== null || this.idleBytes + bytes > IDLE.least + IDLE.share * this.liveBytes) {
+    const { bytes, made } = allocation;
+    if (made !== null) {
+      void made.then((error) => {
+        if (error === null) this.recycle(allocation);
+        else allocation.gpu.destroy();
+      });
+      return;
+    }
+    if (this.idleBytes + bytes > IDLE.least + IDLE.share * this.liveBytes) {
       allocation.gpu.destroy();
       return;
     }

@@ -8,6 +8,7 @@ import { Staging } from "./staging.ts";
 
 export class Session {
   readonly device: GPUDevice;
+  readonly isOwn: boolean;
   readonly limits: ShaderLimits;
   readonly memory: Memory;
   readonly arena: Arena;
@@ -17,14 +18,26 @@ export class Session {
   private resolveLost: (info: BackendLostInfo) => void = () => undefined;
   /** Resolves when the run that is being encoded is on its way; null when none is. */
   private turn: Promise<unknown> | null = null;
+  /** What went wrong with no promise to say it on; the next call that can reject does. */
+  private stray: GPUError | null = null;
 
-  constructor(device: GPUDevice, limits: ShaderLimits) {
+  /** The first of several counts: the others tend to follow from it. */
+  private readonly onUncaptured = (event: GPUUncapturedErrorEvent): void => {
+    this.stray ??= event.error;
+    // A device of the caller's may have errors of the caller's own, which belong in the console as well.
+    if (this.isOwn) event.preventDefault();
+  };
+
+  /** @param isOwn whether nobody else uses the device */
+  constructor(device: GPUDevice, isOwn: boolean, limits: ShaderLimits) {
+    this.isOwn = isOwn;
     this.device = device;
     this.limits = limits;
     this.memory = new Memory(device);
     this.arena = new Arena(this.memory);
     this.pipelines = new Pipelines(device);
-    this.staging = new Staging(device);
+    this.staging = new Staging(this.memory);
+    device.addEventListener("uncapturederror", this.onUncaptured);
     this.lost = new Promise((resolve) => {
       this.resolveLost = resolve;
     });
@@ -38,13 +51,28 @@ export class Session {
 
   /** The first reason counts. */
   lose(info: BackendLostInfo): void {
+    this.device.removeEventListener("uncapturederror", this.onUncaptured);
     this.memory.lose(info.message);
     this.resolveLost(info);
   }
 
-  /** Runs `work` at once, or after what was asked for before and waits for the device while it is encoded. */
+  /** Throws what the device reported since the last call, where no promise was there to be rejected with it. */
+  requireSound(what: string): void {
+    const { stray } = this;
+    this.stray = null;
+    if (stray !== null) throw this.memory.explain(stray, what, 0);
+  }
+
+  /**
+   * Runs `work` at once, or after what was asked for before and waits for the device while it is encoded. Fails as
+   * `requireSound` does.
+   */
   inTurn<T>(work: () => T | Promise<T>): T | Promise<T> {
-    const result = this.turn === null ? work() : this.turn.then(work);
+    const checked = (): T | Promise<T> => {
+      this.requireSound("the device reported an error before this");
+      return work();
+    };
+    const result = this.turn === null ? checked() : this.turn.then(checked);
     if (result instanceof Promise) {
       const ended = result.then(
         () => undefined,
@@ -58,18 +86,27 @@ export class Session {
     return result;
   }
 
-  /** An error as callers know it: what fails because the device is gone is a BackendLostError. */
+  /**
+   * An error as callers know it: what fails because the device is gone is a BackendLostError. What the device reported
+   * besides follows from it, and is not said again.
+   */
   async explained(error: unknown, what: string): Promise<unknown> {
+    this.stray = null;
     if (error instanceof BanachError) return error;
     // The loss may be told after what it makes fail.
     await Promise.race([this.device.lost, milliseconds(100)]);
-    if (!this.memory.isLost) return error;
     const why = error instanceof Error ? error.message : String(error);
+    if (!this.memory.isLost) {
+      return isOfDevice(error) ? new BanachError(`${what}: the device refused it: ${why}`, { cause: error }) : error;
+    }
     return new BackendLostError(`${what}: the WebGPU device was lost while this was running (${why})`, {
       cause: error,
     });
   }
 }
+
+/** By name: the class is no global that the compiler is told of. */
+const isOfDevice = (error: unknown): boolean => error instanceof Error && error.constructor.name === "DOMException";
 
 /** Every platform that has WebGPU has timers, and the compiler is told of neither. */
 function milliseconds(delay: number): Promise<void> {
