@@ -22,8 +22,10 @@ export interface PicardOptions extends SolverOptions {
    * Which residuals must meet the tolerance. "best", the default and the authors' rule: each sequence's smallest so far;
    * the last damped iterate is returned, though its own may have grown again. "current": those of the iterates at hand;
    * each sequence returns its best iterate if that met the tolerance, which the step from it could miss, else the step.
+   * "each": as "current", but a sequence stops as soon as its own residual meets the tolerance, and waits for no other; on
+   * a GPU this is one kernel, however many iterations there are.
    */
-  readonly rule?: "best" | "current";
+  readonly rule?: "best" | "current" | "each";
 }
 
 type Rules = Required<Omit<PicardOptions, keyof Limits>> & Limits;
@@ -42,14 +44,14 @@ interface Carry {
   readonly failed: Tracer;
   /** int32[batch]: iterations of the row while it was not given up. */
   readonly iterations: Tracer;
-  /** Under the rule "current": the residual at hand [batch], and what is returned. */
+  /** Under the rules "current" and "each": the residual at hand [batch], and what is returned. */
   readonly current?: { readonly residual: Tracer; readonly kept: Tracer };
   readonly trace?: TraceCarry;
 }
 
 /**
  * y <- step * f(y) + (1 - step) * y on whole sequences. All rows iterate until the `quantile` of the residuals that `rule`
- * looks at is below `tol`, no row can move, or maxSteps; the residual in `stats` is that of what is returned. A row that
+ * looks at is below `tol`, no row can move, or maxSteps; under the rule "each" every row by itself. The residual in `stats` is that of what is returned. A row that
  * becomes non-finite or runs away is frozen and no longer waited for. The authors train with quantile 0.9 and, for
  * FP-RNN, step 1 without decay; they evaluate with quantile 1 and 1000 steps. Defaults: tol 0.1, maxSteps 100.
  * `picard({ tol: 0, maxSteps: k })` makes exactly k plain sweeps.
@@ -61,7 +63,10 @@ export function picard(options: PicardOptions = {}): ParallelSolver {
   if (!(decay > 0 && decay <= 1)) throw new ArgumentError(`picard: decay must be in (0, 1], got ${decay}`);
   if (!(patience >= 1)) throw new ArgumentError(`picard: patience must be at least 1, got ${patience}`);
   if (!(q >= 0 && q <= 1)) throw new ArgumentError(`picard: quantile must be in [0, 1], got ${q}`);
-  requireOneOf("picard: rule", rule, ["best", "current"]);
+  requireOneOf("picard: rule", rule, ["best", "current", "each"]);
+  if (rule === "each" && q !== 1) {
+    throw new ArgumentError(`picard: quantile ${q} is of a batch, and with rule "each" every sequence stops by itself`);
+  }
   requireTrace("picard", trace);
   const rules: Rules = { ...tolerances, step, decay, patience, quantile: q, rule, trace };
   return {
@@ -88,15 +93,19 @@ function iterate<Theta>(problem: Problem<Theta>, y0: Tracer, theta: Theta, optio
     first: zeros(row.shape, row.dtype),
     failed: full(row.shape, false, "bool"),
     iterations: full(row.shape, 0, "int32"),
-    ...(options.rule === "current" ? { current: { residual: largest, kept: y0 } } : {}),
+    ...(options.rule === "best" ? {} : { current: { residual: largest, kept: y0 } }),
     ...(trace === undefined ? {} : { trace }),
   };
-  const goOn = ({ best, current, step, failed }: Carry): Tracer =>
-    quantile(where(failed, 0, current?.residual ?? best), options.quantile)
+  const isByRow = options.rule === "each";
+  const goOn = ({ best, current, step, failed }: Carry): Tracer => {
+    const residual = where(failed, 0, current?.residual ?? best);
+    if (isByRow) return residual.greaterEqual(tol).and(step.greaterEqual(SMALLEST_STEP));
+    return quantile(residual, options.quantile)
       .greaterEqual(tol)
       .and(step.max().greaterEqual(SMALLEST_STEP))
       .and(failed.all().not());
-  const limits = { ...options, rows: [] };
+  };
+  const limits = { ...options, rows: isByRow ? row.shape : [] };
   const { carry } = iterateTo(goOn, (c: Carry) => sweep(problem, theta, options, c), init, limits);
   const y = stopGradient(carry.current?.kept ?? carry.y);
   // The residual of what is returned, not of the iterate before it; an adjoint that steps from here shares this map.

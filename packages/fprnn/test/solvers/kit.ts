@@ -19,6 +19,7 @@ import {
 export const SOLVERS: Readonly<Record<string, (tolerances: Partial<Tolerances>) => Solver>> = {
   picard: (tolerances) => picard(tolerances),
   "picard, current rule": (tolerances) => picard({ ...tolerances, rule: "current" }),
+  "picard, each by itself": (tolerances) => picard({ ...tolerances, rule: "each" }),
   anderson: (tolerances) => anderson(tolerances),
   "anderson, damped": (tolerances) => anderson({ ...tolerances, damping: 0.7, memory: 3, regularisation: 1e-6 }),
   newton: (tolerances) => newton(tolerances),
