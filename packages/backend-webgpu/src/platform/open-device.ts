@@ -1,6 +1,7 @@
 /** Opens a device, with limits as high as they are of use, or takes the caller's. */
 import { ArgumentError, BackendUnavailableError } from "@banach/autograd/backend";
 import { HARDWARE, type ShaderLimits, SOFTWARE } from "../codegen/shader-writer.ts";
+import { destroyAtExit } from "./at-exit.ts";
 import { findGpu } from "./find-gpu.ts";
 
 export interface WebGpuOptions {
@@ -18,6 +19,11 @@ export interface WebGpuOptions {
    * what the adapter says that it is. Results differ by rounding.
    */
   readonly tuning?: "auto" | "hardware" | "software";
+  /**
+   * Whether loops whose rows do not depend on each other, as fixed-point iterations of a batch, are one dispatch each.
+   * Default true; false is for comparing.
+   */
+  readonly fuseLoops?: boolean;
   /** Offers float16 tensors, computed with as float32, where the adapter has shader-f16; default false. */
   readonly float16?: boolean;
 }
@@ -42,8 +48,8 @@ export interface OpenedDevice {
   readonly notes: readonly string[];
 }
 
-/** Invocations per workgroup: more than this brings nothing. */
-const INVOCATIONS = 256;
+/** Invocations per workgroup: more than this brings nothing, and on a processor keeps a core waiting for another. */
+const INVOCATIONS = { hardware: 256, software: 64 };
 
 export async function openDevice(options: WebGpuOptions): Promise<OpenedDevice> {
   const { device, limits = "adapter", float16 = false } = options;
@@ -76,6 +82,7 @@ export async function openDevice(options: WebGpuOptions): Promise<OpenedDevice> 
   const note = `${nameOf(adapter)}, limits ${limits === "adapter" ? "of the adapter" : "as asked for"}`;
   try {
     const opened = await adapter.requestDevice(descriptor);
+    destroyAtExit(opened);
     return { device: opened, isOwn: true, limits: shaderLimits(opened, options), notes: [note] };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -93,6 +100,7 @@ async function withDefaults(
   try {
     const adapter = await requestAdapter(options.adapterOptions);
     const device = await adapter.requestDevice({ label: "banach", ...descriptor });
+    destroyAtExit(device);
     const note = `${nameOf(adapter)}, limits that every device has, as those of the adapter were refused: ${why}`;
     return { device, isOwn: true, limits: shaderLimits(device, options), notes: [note] };
   } catch (cause) {
@@ -123,8 +131,9 @@ function isSoftware({ vendor, architecture, description, isFallbackAdapter }: GP
 }
 
 function shaderLimits({ limits, adapterInfo }: GPUDevice, { tuning = "auto" }: WebGpuOptions): ShaderLimits {
-  const most = Math.min(INVOCATIONS, limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX);
   const software = tuning === "software" || (tuning === "auto" && isSoftware(adapterInfo));
+  const useful = software ? INVOCATIONS.software : INVOCATIONS.hardware;
+  const most = Math.min(useful, limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX);
   return {
     storageBuffers: limits.maxStorageBuffersPerShaderStage,
     invocations: 2 ** Math.floor(Math.log2(most)),
