@@ -11,10 +11,15 @@ import {
 
 /** What a binding binds. */
 export type Place =
-  | { readonly kind: "input"; readonly index: number }
-  | { readonly kind: "output"; readonly index: number }
-  /** A part of a slab, in bytes. */
-  | { readonly kind: "arena"; readonly slab: number; readonly offset: number; readonly bytes: number };
+  { readonly kind: "input"; readonly index: number } | { readonly kind: "output"; readonly index: number } | ArenaPlace;
+
+/** A part of a slab, in bytes. */
+export interface ArenaPlace {
+  readonly kind: "arena";
+  readonly slab: number;
+  readonly offset: number;
+  readonly bytes: number;
+}
 
 /** Of bindings, in bytes: the most that a device may ask for. */
 const ALIGNMENT = 256;
@@ -69,7 +74,7 @@ export class Layout {
   }
 
   /** Bytes for one dispatch at a time, behind what is planned. */
-  scratch(bytes: number): Place {
+  scratch(bytes: number): ArenaPlace {
     const planned = this.plan.bytes;
     const slab = Math.floor(planned / this.slabBytes);
     const offset = roundUp(planned % this.slabBytes);
@@ -82,7 +87,7 @@ export class Layout {
     return planLocals(this.program, locals, { alignment: LOCAL_ALIGNMENT, elementBytes, nearBytes });
   }
 
-  private arena(slab: number, offset: number, bytes: number): Place {
+  private arena(slab: number, offset: number, bytes: number): ArenaPlace {
     while (this.used.length <= slab) this.used.push(0);
     this.used[slab] = Math.max(this.used[slab] ?? 0, roundUp(offset + bytes));
     return { kind: "arena", slab, offset, bytes };

@@ -43,7 +43,8 @@ export class PointWriter {
   private readonly axes: readonly string[];
   private readonly accumulated: string | undefined;
   private readonly done = new Map<Expression, string>();
-  private readonly addresses = new Map<string, string>();
+  /** By what was computed: before anything is stored, equal text has equal value. */
+  private readonly names = new Map<string, string>();
 
   /**
    * @param axes the index along each axis
@@ -61,7 +62,7 @@ export class PointWriter {
     if (known !== undefined) return known;
     const text = this.compute(node);
     const isName = node.kind === "constant" || node.kind === "accumulated";
-    const name = isName ? text : this.w.let(text);
+    const name = isName ? text : this.named(text, "v");
     this.done.set(node, name);
     return name;
   }
@@ -76,11 +77,14 @@ export class PointWriter {
 
   address(access: Access): string {
     const text = addressText(this.w, access, this.axes);
-    if (!text.includes(" ")) return text;
-    let name = this.addresses.get(text);
+    return text.includes(" ") ? this.named(text, "a") : text;
+  }
+
+  private named(text: string, hint: string): string {
+    let name = this.names.get(text);
     if (name === undefined) {
-      name = this.w.let(text, "a");
-      this.addresses.set(text, name);
+      name = this.w.let(text, hint);
+      this.names.set(text, name);
     }
     return name;
   }

@@ -6,14 +6,17 @@ import {
   type LoopCounter,
   planMemory,
   type Program,
-  type ProgramBuffer,
   readBy,
+  type RecurKernel,
+  type ReduceKernel,
   sizeOf,
   type Step,
   writtenBy,
 } from "@banach/autograd/backend";
+import { scalarType } from "../wgsl/operations.ts";
 import { fitBindings } from "./fit-bindings.ts";
 import { Layout, type Place, storageBytes } from "./layout.ts";
+import { chunksOf, type ChunkMaps, type Chunks, writeCarries, writeChunks, writeMaps, writeTogether } from "./recur.ts";
 import { partsOf, partTypes, writeParts, writeWhole } from "./reduce.ts";
 import { isRegion, writeRegion } from "./region.ts";
 import { type Shader, type ShaderLimits, ShaderWriter } from "./shader-writer.ts";
@@ -117,33 +120,62 @@ function kernelShaders(kernel: Kernel, { layout, limits }: Context): readonly Sh
     const parts = partsOf(limits, kernel);
     if (parts > 1) return splitReduction(kernel, parts, layout, limits);
   }
+  const chunks = kernel.kind === "recur" ? chunksOf(kernel, limits) : null;
+  if (kernel.kind === "recur" && chunks?.together === false) return splitRecurrence(kernel, chunks, layout, limits);
   const w = new ShaderWriter(layout, limits);
   w.bind(readBy(kernel), new Set(writtenBy(kernel)));
+  if (kernel.kind === "recur" && chunks !== null) return [w.finish("recur (lanes)", writeTogether(w, kernel, chunks))];
   return [w.finish(kernel.kind, writeKernel(w, kernel, "grid"))];
 }
 
 /** A sum over very many terms in two dispatches: parts of points, then points. */
-function splitReduction(
-  kernel: Extract<Kernel, { readonly kind: "reduce" }>,
-  parts: number,
+function splitReduction(kernel: ReduceKernel, parts: number, layout: Layout, limits: ShaderLimits): readonly Shader[] {
+  const value = { ...kernel, stores: [] };
+  const finishing = { kind: "map", shape: kernel.shape, stores: kernel.stores } as const;
+  const types = partTypes(new ShaderWriter(layout, limits), kernel);
+  return withScratch(layout, limits, types, sizeOf(kernel.shape) * parts, [
+    { kernel: value, label: "reduce (parts)", write: (w, names) => writeParts(w, kernel, parts, names) },
+    { kernel: finishing, label: "reduce (whole)", write: (w, names) => writeWhole(w, kernel, parts, names) },
+  ]);
+}
+
+/** A recurrence over long sequences in three dispatches: maps of chunks, their composition, chunks. */
+function splitRecurrence(kernel: RecurKernel, chunks: Chunks, layout: Layout, limits: ShaderLimits): readonly Shader[] {
+  const rows = sizeOf(kernel.shape) / (kernel.shape[kernel.axis] ?? 1);
+  const type = scalarType(kernel.a.dtype);
+  const reading = { ...kernel, stores: [] };
+  const nothing = { kind: "map", shape: [], stores: [] } as const;
+  const maps = ([scales = "", offsets = ""]: readonly string[]): ChunkMaps => ({ scales, offsets });
+  return withScratch(layout, limits, [type, type], rows * chunks.count, [
+    { kernel: reading, label: "recur (maps)", write: (w, names) => writeMaps(w, kernel, chunks, maps(names)) },
+    { kernel: nothing, label: "recur (carries)", write: (w, names) => writeCarries(w, kernel, chunks, maps(names)) },
+    { kernel, label: "recur (chunks)", write: (w, names) => writeChunks(w, kernel, chunks, maps(names)) },
+  ]);
+}
+
+/** One of several dispatches that do the work of a kernel. */
+interface Phase {
+  /** Reads and writes what the phase does, besides scratch memory. */
+  readonly kernel: Kernel;
+  readonly label: string;
+  /** Given the names of the arrays in scratch memory; returns the workgroups needed. */
+  readonly write: (w: ShaderWriter, names: readonly string[]) => number;
+}
+
+/** Dispatches that pass on arrays of `count` words, one for each of the types. */
+function withScratch(
   layout: Layout,
   limits: ShaderLimits,
+  types: readonly string[],
+  count: number,
+  phases: readonly Phase[],
 ): readonly Shader[] {
-  const count = sizeOf(kernel.shape) * parts;
-  const make = (read: Iterable<ProgramBuffer>, written: ReadonlySet<ProgramBuffer>): [ShaderWriter, string[]] => {
+  const bytes = Math.ceil((4 * count) / 256) * 256;
+  const first = layout.scratch(bytes * types.length);
+  return phases.map(({ kernel, label, write }) => {
     const w = new ShaderWriter(layout, limits);
-    const types = partTypes(w, kernel);
-    const bytes = Math.ceil((4 * count) / 256) * 256;
-    const first = layout.scratch(bytes * types.length);
-    if (first.kind !== "arena") throw new RangeError("scratch memory is in the arena");
     const names = types.map((type, i) => w.bindScratch({ ...first, offset: first.offset + i * bytes, bytes }, type));
-    w.bind(read, written);
-    return [w, names];
-  };
-  const value = { ...kernel, stores: [] };
-  const [first, target] = make(readBy(value), new Set());
-  const one = first.finish("reduce (parts)", writeParts(first, kernel, parts, target));
-  const finishing = { kind: "map", shape: kernel.shape, stores: kernel.stores } as const;
-  const [second, source] = make(readBy(finishing), new Set(writtenBy(kernel)));
-  return [one, second.finish("reduce (whole)", writeWhole(second, kernel, parts, source))];
+    w.bind(readBy(kernel), new Set(writtenBy(kernel)));
+    return w.finish(label, write(w, names));
+  });
 }

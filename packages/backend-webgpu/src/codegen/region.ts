@@ -8,6 +8,7 @@ import {
   isKernel,
   type Kernel,
   type ProgramBuffer,
+  type Places,
   readBy,
   type Step,
   visitSteps,
@@ -74,35 +75,100 @@ export function writeRegion(loop: ForLoop, layout: Layout, device: ShaderLimits)
   );
   if (loop.length < w.groupsOf(loop.length)) w.line(`if (group >= ${loop.length}u) { return; }`);
   w.nameCounter(loop.counter, "group");
-  writeSteps(w, loop.body);
+  new StepWriter(w, near, kernels).write(loop.body);
   return w.finish(`rows x ${loop.length}`, loop.length);
 }
 
-/** After each kernel everybody sees what it has written, and nobody reads any more what the next may overwrite. */
-function writeSteps(w: ShaderWriter, steps: readonly Step[]): void {
-  for (const step of steps) {
-    if (isKernel(step)) {
-      writeKernel(w, step, "workgroup");
-      w.barrier();
-    } else if (step.kind === "for") writeFor(w, step);
-    else writeWhile(w, step);
+/** Bytes that a kernel touches: of a buffer, or of the workgroup memory that locals share. */
+interface Touch {
+  readonly memory: ProgramBuffer | "near";
+  readonly from: number;
+  readonly to: number;
+  readonly isWritten: boolean;
+}
+
+/** Writes steps, with a barrier before what touches memory that another invocation may not be done with. */
+class StepWriter {
+  private readonly w: ShaderWriter;
+  private readonly near: Places;
+  /** Buffers in storage that some kernel writes and some kernel reads. */
+  private readonly passedOn: ReadonlySet<ProgramBuffer>;
+  /** Since the last barrier. */
+  private touched: Touch[] = [];
+  /** Whether something was stored, in either kind of memory, that others may read. */
+  private wroteStorage = false;
+
+  constructor(w: ShaderWriter, near: Places, kernels: readonly Kernel[]) {
+    this.w = w;
+    this.near = near;
+    const read = new Set(kernels.flatMap((kernel) => [...readBy(kernel)]));
+    this.passedOn = new Set(
+      kernels.flatMap(writtenBy).filter((buffer) => read.has(buffer) && !near.offsets.has(buffer)),
+    );
+  }
+
+  write(steps: readonly Step[]): void {
+    for (const step of steps) {
+      if (isKernel(step)) this.kernel(step);
+      else if (step.kind === "for") this.for(step);
+      else this.while(step);
+    }
+  }
+
+  private kernel(kernel: Kernel): void {
+    const touches = [
+      ...[...readBy(kernel)].map((buffer) => this.touch(buffer, false)),
+      ...writtenBy(kernel).map((buffer) => this.touch(buffer, true)),
+    ];
+    if (touches.some((touch) => this.touched.some((before) => conflict(before, touch)))) this.barrier();
+    writeKernel(this.w, kernel, "workgroup");
+    this.touched.push(...touches);
+    this.wroteStorage ||= writtenBy(kernel).some((buffer) => this.passedOn.has(buffer));
+  }
+
+  private for({ counter, length, reverse, body }: ForLoop): void {
+    const { w } = this;
+    if (length === 0) return;
+    this.barrier();
+    const step = w.fresh("t");
+    w.block(`for (var ${step} = 0u; ${step} < ${length}u; ${step}++)`, () => {
+      w.nameCounter(counter, reverse ? w.let(`${length - 1}u - ${step}`, "t") : step);
+      this.write(body);
+      this.barrier();
+    });
+  }
+
+  private while({ test, flag, body, maxSteps }: WhileLoop): void {
+    const { w } = this;
+    this.barrier();
+    const step = w.fresh("n");
+    w.block(`for (var ${step} = 0u; ${step} < ${maxSteps}u; ${step}++)`, () => {
+      this.write(test);
+      // This waits for everybody, before and after.
+      if (this.wroteStorage) this.barrier();
+      w.line(`if (workgroupUniformLoad(&${w.nameOf(flag)})[0] == 0u) { break; }`);
+      this.touched = [];
+      this.write(body);
+      this.barrier();
+    });
+  }
+
+  private barrier(): void {
+    if (this.touched.length === 0) return;
+    // Each of the two lets everybody arrive, and makes one kind of memory visible.
+    if (this.wroteStorage) this.w.line("storageBarrier();");
+    this.w.line("workgroupBarrier();");
+    this.touched = [];
+    this.wroteStorage = false;
+  }
+
+  private touch(buffer: ProgramBuffer, isWritten: boolean): Touch {
+    const from = this.near.offsets.get(buffer);
+    if (from === undefined) return { memory: buffer, from: 0, to: 1, isWritten };
+    return { memory: "near", from, to: from + 4 * buffer.size, isWritten };
   }
 }
 
-function writeFor(w: ShaderWriter, { counter, length, reverse, body }: ForLoop): void {
-  if (length === 0) return;
-  const step = w.fresh("t");
-  w.block(`for (var ${step} = 0u; ${step} < ${length}u; ${step}++)`, () => {
-    w.nameCounter(counter, reverse ? w.let(`${length - 1}u - ${step}`, "t") : step);
-    writeSteps(w, body);
-  });
-}
-
-function writeWhile(w: ShaderWriter, { test, flag, body, maxSteps }: WhileLoop): void {
-  const step = w.fresh("n");
-  w.block(`for (var ${step} = 0u; ${step} < ${maxSteps}u; ${step}++)`, () => {
-    writeSteps(w, test);
-    w.line(`if (workgroupUniformLoad(&${w.nameOf(flag)})[0] == 0u) { break; }`);
-    writeSteps(w, body);
-  });
+function conflict(a: Touch, b: Touch): boolean {
+  return (a.isWritten || b.isWritten) && a.memory === b.memory && a.from < b.to && b.from < a.to;
 }

@@ -258,12 +258,6 @@ export class ShaderWriter {
     this.line("}");
   }
 
-  /** Everybody in the workgroup sees what everybody has written. */
-  barrier(): void {
-    this.line("storageBarrier();");
-    this.line("workgroupBarrier();");
-  }
-
   finish(label: string, workgroups: number): Shader {
     const [x] = gridOf(workgroups, this.limits);
     const words = Math.max(1, Math.ceil(this.counters.length / 4));

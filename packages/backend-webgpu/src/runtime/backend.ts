@@ -12,6 +12,7 @@ import {
   requireDonated,
   requireDTypes,
   requireNotAborted,
+  type Schedule,
   ShapeError,
   sizeOf,
   verify,
@@ -23,6 +24,9 @@ import { WebGpuExecutable } from "./executable.ts";
 import { toDevice, toHost } from "./host-data.ts";
 import { ProgramMaker } from "./ready.ts";
 import { Session } from "./session.ts";
+
+/** Kernels and loops as they come. */
+const keptApart: Schedule = (program) => program;
 
 /** Opens a backend. Rejects with BackendUnavailableError, saying what is missing, and ArgumentError for a bad option. */
 export async function webgpuBackend(options: WebGpuOptions = {}): Promise<Backend> {
@@ -49,7 +53,11 @@ export async function webgpuBackend(options: WebGpuOptions = {}): Promise<Backen
       verify(graph);
       requireDTypes(graph, label, "webgpu", dtypes);
       requireDonated(donate, graph, label);
-      const shaders = writeProgram(lower(graph, forWorkgroups), limits, slabBytes);
+      const shaders = writeProgram(
+        lower(graph, options.fuseLoops === false ? keptApart : forWorkgroups),
+        limits,
+        slabBytes,
+      );
       const maker = new ProgramMaker(device, session.pipelines, limits);
       try {
         const program = await maker.make(shaders.actions);
