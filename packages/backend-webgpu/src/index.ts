@@ -4,6 +4,8 @@ import { Device } from "@banach/autograd";
 import { webgpuBackend } from "./runtime/backend.ts";
 import type { WebGpuOptions } from "./platform/open-device.ts";
 
+export { describeAdapters } from "./platform/describe-adapters.ts";
+export type { AdapterDescription, AdapterReport, AdapterRequest } from "./platform/describe-adapters.ts";
 export type { LimitName, WebGpuOptions } from "./platform/open-device.ts";
 export { webgpuBackend } from "./runtime/backend.ts";
 

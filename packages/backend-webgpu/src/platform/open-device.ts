@@ -114,7 +114,8 @@ async function requestAdapter(options: GPURequestAdapterOptions | undefined): Pr
   if (adapter !== null) return adapter;
   throw new BackendUnavailableError(
     "webgpu: no adapter: there is no GPU with a driver that can be used. On Linux a Vulkan driver is needed, which may " +
-      "be a software one: VK_ICD_FILENAMES names its file. In Chromium see chrome://gpu",
+      "be one in software, such as SwiftShader, which comes with Chromium: VK_ICD_FILENAMES names its file, e.g. " +
+      "/usr/lib/chromium/vk_swiftshader_icd.json. In Chromium see chrome://gpu",
   );
 }
 

@@ -2,6 +2,7 @@
 import { type BackendFactory, type Device, open } from "@banach/autograd";
 import { reference } from "@banach/autograd/reference";
 import { probeFeatures, wasm } from "@banach/backend-wasm";
+import { webgpu } from "@banach/backend-webgpu";
 import { type Command, Option } from "commander";
 import { UnknownNameError, UsageError } from "../errors.ts";
 import type { BackendRecord } from "../run/index.ts";
@@ -20,10 +21,12 @@ interface Entry {
   /** Whether it can use relaxed SIMD. */
   readonly hasRelaxed: boolean;
   readonly hasThreads: boolean;
+  /** Whether it is used only where it is named, or was used before. */
+  readonly onlyNamed?: true;
   start(options: StartOptions): Promise<Device>;
 }
 
-/** The first that starts is the default. A new backend is an entry here. */
+/** The first that starts is the default, but for those that have to be named. A new backend is an entry here. */
 const BACKENDS: readonly Entry[] = [
   {
     name: "wasm",
@@ -32,6 +35,8 @@ const BACKENDS: readonly Entry[] = [
     start: ({ relaxed, threads }) => wasm(threads === undefined ? { relaxed } : { relaxed, threads }),
   },
   { name: "reference", hasRelaxed: false, hasThreads: false, start: () => reference() },
+  // Where the adapter is a driver in software, as on machines without a GPU, it is far slower than wasm.
+  { name: "webgpu", hasRelaxed: false, hasThreads: false, onlyNamed: true, start: () => webgpu() },
 ];
 
 export const backendNames: readonly string[] = BACKENDS.map(({ name }) => name);
@@ -79,21 +84,23 @@ export function findBackend(name: string, { relaxed = false, threads }: Partial<
   const entry = findEntry(name);
   if (relaxed && !entry.hasRelaxed) throw new UsageError(`--relaxed: backend ${name} has no relaxed SIMD; wasm has`);
   if (threads !== undefined && !entry.hasThreads) {
-    throw new UsageError(`--threads: backend ${name} runs on one thread; wasm has more`);
+    throw new UsageError(`--threads: backend ${name} has none to choose; wasm has`);
   }
   return () => entry.start({ relaxed, threads });
 }
 
 /**
  * The backends that will do, best first: the one that the options name and no other; else what a run was on before; else
- * all of them.
+ * all that need not be named.
  */
 export function preferred(
   { backend, relaxed = false, threads }: BackendFlags,
   before?: BackendRecord,
 ): readonly BackendRecord[] {
   if (backend !== undefined) return [{ backend, relaxed }];
-  const suited = backendRecords.filter((record) => threads === undefined || hasThreads(record.backend));
+  const suited = backendRecords.filter(
+    (record) => findEntry(record.backend).onlyNamed !== true && (threads === undefined || hasThreads(record.backend)),
+  );
   if (relaxed) return suited.filter((record) => record.relaxed);
   const plain = suited.filter((record) => !record.relaxed);
   if (before === undefined) return plain;
@@ -125,8 +132,9 @@ export async function openBackend(
   const record = records[refused.length] ?? { backend: device.name, relaxed: false };
   refused.forEach(({ message }, i) => {
     const wanted = records[i];
+    const slower = record.backend === "reference" ? ", which is slower" : "";
     report.warn(
-      `${wanted === undefined ? "a backend" : formatBackend(wanted)} did not start, so ${formatBackend(record)} is used, which is slower (${message})`,
+      `${wanted === undefined ? "a backend" : formatBackend(wanted)} did not start, so ${formatBackend(record)} is used${slower} (${message})`,
     );
   });
   return { device, record };

@@ -19,6 +19,7 @@ import { formatBytes } from "./format.ts";
 import type { Io } from "./io.ts";
 import { reporter } from "./reporter.ts";
 import { compareSmokeTests, type SmokeTest, smokeTest } from "./smoke-test.ts";
+import { describeWebGpu, examineWebGpu } from "./webgpu-report.ts";
 
 interface DoctorFlags extends BackendFlags {
   readonly json?: boolean;
@@ -57,6 +58,8 @@ export async function doctorCommand(io: Io, command: Command): Promise<number> {
 
   const machine = examineMachine();
   for (const line of describeMachine(machine)) report.result(line);
+  const webgpu = await examineWebGpu();
+  for (const line of describeWebGpu(webgpu)) report.result(line);
   const findings: Finding[] = [];
   for (const record of backendRecords) findings.push(await examine(record, flags));
   const checked = compare(findings);
@@ -66,7 +69,8 @@ export async function doctorCommand(io: Io, command: Command): Promise<number> {
   report.result("");
   report.result(`used          ${choice.name ?? "none"}: ${choice.why}`);
   const code = exitCodeFor(choice.name, checked);
-  report.event({ type: "doctor", machine, backends: checked, used: choice.name, why: choice.why, exitCode: code });
+  const { name: used, why } = choice;
+  report.event({ type: "doctor", machine, webgpu, backends: checked, used, why, exitCode: code });
   return code;
 }
 

@@ -28,6 +28,9 @@ test.each([
   [{}, { backend: "reference", relaxed: false }, ["reference", "wasm"]],
   [{}, { backend: "wasm", relaxed: true }, ["wasm --relaxed", "wasm", "reference"]],
   [{ backend: "wasm" }, { backend: "wasm", relaxed: true }, ["wasm"]],
+  [{ backend: "webgpu" }, undefined, ["webgpu"]],
+  [{}, { backend: "webgpu", relaxed: false }, ["webgpu", "wasm", "reference"]],
+  [{ threads: 2 }, undefined, ["wasm"]],
 ])("options %j after a run on %j: %j will do", (flags, before, names) => {
   expect(preferred(flags, before).map(formatBackend)).toEqual(names);
 });

@@ -1,8 +1,45 @@
+import { BackendUnavailableError } from "@banach/autograd";
+import type { AdapterReport } from "@banach/backend-webgpu";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { compareSmokeTests, type SmokeTest } from "../../src/cli/smoke-test.ts";
 import { banach, jsonLines } from "./world.ts";
 
-afterEach(() => vi.unstubAllGlobals());
+const adapter = {
+  name: "A Card",
+  vendor: "maker",
+  architecture: "",
+  isFallback: false,
+  features: ["depth-clip-control", "shader-f16"],
+  limits: {
+    maxBufferSize: 2 ** 31,
+    maxStorageBufferBindingSize: 2 ** 30,
+    maxStorageBuffersPerShaderStage: 8,
+    maxComputeWorkgroupStorageSize: 2 ** 14,
+    maxComputeInvocationsPerWorkgroup: 256,
+    maxComputeWorkgroupSizeX: 256,
+    maxComputeWorkgroupsPerDimension: 65_535,
+  },
+};
+
+/** What there is of WebGPU; the real one has tests of its own. */
+const machine = vi.hoisted<{ problem: string | null }>(() => ({ problem: "webgpu: the package is not there" }));
+vi.mock("@banach/backend-webgpu", () => ({
+  webgpu: () => Promise.reject(new BackendUnavailableError(machine.problem ?? "webgpu: no device")),
+  describeAdapters: (): Promise<readonly AdapterReport[]> => {
+    if (machine.problem !== null) return Promise.reject(new BackendUnavailableError(machine.problem));
+    return Promise.resolve([
+      { request: "default", adapter },
+      { request: "high-performance", adapter: { ...adapter } },
+      { request: "low-power", adapter: { ...adapter, name: "A Chip", isFallback: true } },
+      { request: "fallback", adapter: null },
+    ]);
+  },
+}));
+
+afterEach(() => {
+  machine.problem = "webgpu: the package is not there";
+  vi.unstubAllGlobals();
+});
 
 test("doctor says what there is, what starts, and what would be used", async () => {
   const { code, stdout, stderr } = await banach(["doctor"]);
@@ -14,7 +51,31 @@ test("doctor says what there is, what starts, and what would be used", async () 
     /wasm +starts, \d+ threads?: .*, arrays up to 4.0 GiB; 3 training steps in [\d.]+ s, right within /,
   );
   expect(stdout).toMatch(/reference +starts, .*; 3 training steps in [\d.]+ s\n/);
+  expect(stdout).toContain("WebGPU        webgpu: the package is not there\n");
+  expect(stdout).toMatch(/webgpu +does not start: webgpu: the package is not there\n/);
   expect(stdout).toContain("used          wasm: the fastest, and it starts");
+});
+
+test("doctor lists the adapters, those that are the same on one line", async () => {
+  machine.problem = null;
+  const { code, stdout } = await banach(["doctor"]);
+  expect(code).toBe(0);
+  const limits =
+    "  limits      buffers 2.0 GiB, bindings 1.0 GiB, 8 of them per shader, workgroups of 256 with 16 KiB\n" +
+    "  features    shader-f16 yes, subgroups no, timestamp-query no\n";
+  expect(stdout).toContain(
+    `WebGPU        A Card (default, high-performance)\n${limits}` +
+      `WebGPU        A Chip, in software (low-power)\n${limits}` +
+      "WebGPU        no adapter (fallback)\n",
+  );
+});
+
+test("where webgpu is asked for and does not start, doctor ends with 3 and says why", async () => {
+  const { code, stdout } = await banach(["doctor", "--backend", "webgpu", "--json"]);
+  expect(code).toBe(3);
+  expect(jsonLines(stdout)).toMatchObject([
+    { webgpu: { problem: "webgpu: the package is not there", adapters: [] }, used: null, exitCode: 3 },
+  ]);
 });
 
 test("doctor --json is one line with the same", async () => {
@@ -28,6 +89,7 @@ test("doctor --json is one line with the same", async () => {
         { name: "wasm", refused: null, agrees: true, test: { steps: 3 } },
         { name: "wasm --relaxed" },
         { name: "reference", refused: null, agrees: true, difference: 0 },
+        { name: "webgpu", refused: "webgpu: the package is not there", agrees: null },
       ],
       used: "wasm",
       exitCode: 0,
