@@ -8,6 +8,7 @@ import { chainRows } from "./chains.ts";
 import type { ProgramBuffer } from "./expression.ts";
 import { fuse } from "./fuse.ts";
 import type { Program } from "./program.ts";
+import { hoistInvariants } from "./hoist.ts";
 import { blockRows } from "./rows.ts";
 import type { Lowering, LowerRule, LowerTable } from "./rule.ts";
 import { dot_general } from "./rules/contraction.ts";
@@ -115,5 +116,5 @@ export function lower(graph: Graph, schedule: Schedule = forCaches): Program {
     if (buffer !== undefined) block.write(type.shape, buffer, wholeOf(type.shape), expression);
   });
   const { temporaries } = block.pool;
-  return schedule(fuse({ inputs, outputs, inputTypes, outputTypes, temporaries, steps: block.steps }));
+  return schedule(fuse(hoistInvariants({ inputs, outputs, inputTypes, outputTypes, temporaries, steps: block.steps })));
 }

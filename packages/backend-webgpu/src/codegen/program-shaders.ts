@@ -20,6 +20,7 @@ import { chunksOf, type ChunkMaps, type Chunks, writeCarries, writeChunks, write
 import { partsOf, partTypes, writeParts, writeWhole } from "./reduce.ts";
 import { isRegion, writeRegion } from "./region.ts";
 import { type Shader, type ShaderLimits, ShaderWriter } from "./shader-writer.ts";
+import { splitContractions } from "./split-contractions.ts";
 import { writeKernel } from "./write-kernel.ts";
 
 export interface HostFor {
@@ -60,7 +61,8 @@ export interface ProgramShaders {
 }
 
 /** Writes the shaders of a program. */
-export function writeProgram(program: Program, limits: ShaderLimits, slabBytes: number): ProgramShaders {
+export function writeProgram(given: Program, limits: ShaderLimits, slabBytes: number): ProgramShaders {
+  const program = limits.tuning.tiles ? splitContractions(given) : given;
   // Besides inputs and outputs, a dispatch may bind every slab, and scratch memory.
   const slabs = Math.max(1, Math.ceil(planMemory(program, 256).bytes / slabBytes));
   const { program: fitted, copies } = fitBindings(program, limits.storageBuffers - slabs - 1);

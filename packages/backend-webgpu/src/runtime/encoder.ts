@@ -54,6 +54,8 @@ export class Encoder {
   private readonly values = new Map<LoopCounter, number>();
   private commands: GPUCommandEncoder;
   private pass: GPUComputePassEncoder | null = null;
+  /** That the pass has been given last. */
+  private pipeline: GPUComputePipeline | null = null;
   private pending = 0;
   /** Of the while that dispatches are in. */
   private sizes: GPUBuffer | null = null;
@@ -175,8 +177,14 @@ export class Encoder {
 
   private dispatch(dispatch: Dispatch): void {
     if (this.pending >= MOST_DISPATCHES) this.submit();
-    const pass = (this.pass ??= this.commands.beginComputePass());
-    pass.setPipeline(dispatch.pipeline.gpu);
+    if (this.pass === null) {
+      this.pass = this.commands.beginComputePass();
+      this.pipeline = null;
+    }
+    const { pass } = this;
+    const { gpu } = dispatch.pipeline;
+    if (gpu !== this.pipeline) pass.setPipeline(gpu);
+    this.pipeline = gpu;
     pass.setBindGroup(0, this.groupOf(dispatch));
     if (dispatch.slots !== null && this.program.counters !== null) {
       pass.setBindGroup(1, this.program.counters.group, [this.slotOf(dispatch.slots) * SLOT_BYTES]);
@@ -204,17 +212,30 @@ export class Encoder {
 
   private groupOf(dispatch: Dispatch): GPUBindGroup {
     const { places, groups, pipeline } = dispatch;
-    let key = "";
-    for (const place of places) {
-      if (place.kind !== "fixed") key += `${this.allocationOf(place).id},`;
+    for (let i = 0; i < groups.length; i++) {
+      const known = groups[i];
+      if (known === undefined || !this.binds(places, known.ids)) continue;
+      if (i > 0) groups.unshift(...groups.splice(i, 1));
+      return known.group;
     }
-    const known = groups.get(key);
-    if (known !== undefined) return known;
     const entries = places.map((place, binding) => ({ binding, resource: this.resourceOf(place) }));
     const group = this.device.createBindGroup({ layout: pipeline.bindings, entries, label: dispatch.label });
-    if (groups.size >= REMEMBERED) groups.clear();
-    groups.set(key, group);
+    groups.length = Math.min(groups.length, REMEMBERED - 1);
+    groups.unshift({ ids: places.map((place) => this.idOf(place)), group });
     return group;
+  }
+
+  private binds(places: readonly BoundPlace[], ids: readonly number[]): boolean {
+    for (let i = 0; i < places.length; i++) {
+      const place = places[i];
+      if (place === undefined || this.idOf(place) !== ids[i]) return false;
+    }
+    return true;
+  }
+
+  /** Memory of the executable's own is always the same. */
+  private idOf(place: BoundPlace): number {
+    return place.kind === "fixed" ? -1 : this.allocationOf(place).id;
   }
 
   private allocationOf(place: Exclude<BoundPlace, { readonly kind: "fixed" }>): Allocation {

@@ -22,8 +22,14 @@ export interface Dispatch {
   readonly slots: CounterSlots | null;
   /** Number of its arguments in those of the while around it; null outside. */
   readonly gated: number | null;
-  /** Bind groups by the allocations that they bind. */
-  readonly groups: Map<string, GPUBindGroup>;
+  /** Bind groups of earlier runs, the last one first. */
+  readonly groups: BoundGroup[];
+}
+
+/** A bind group, and the ids of the allocations that it binds. */
+export interface BoundGroup {
+  readonly ids: readonly number[];
+  readonly group: GPUBindGroup;
 }
 
 /** Slots of the uniform, one for every combination of the counters; the last counter is the fastest. */
@@ -118,7 +124,7 @@ export class ProgramMaker {
     const slots = shader.counters.length === 0 ? null : this.slotsOf(shader.counters, loops);
     const pipeline = await this.pipelines.get(shader);
     const places = shader.bindings.map(({ place }) => place);
-    return { kind: "dispatch", label: shader.label, pipeline, places, grid, slots, gated, groups: new Map() };
+    return { kind: "dispatch", label: shader.label, pipeline, places, grid, slots, gated, groups: [] };
   }
 
   private async for(action: HostFor, loops: readonly Loop[], sizes: number[] | null): Promise<ReadyFor> {
@@ -150,7 +156,7 @@ export class ProgramMaker {
       grid: [1, 1],
       slots: null,
       gated: null,
-      groups: new Map(),
+      groups: [],
     };
     return { dispatch, template, sizes: buffer };
   }

@@ -140,7 +140,7 @@ describe("picard", () => {
     [{ patience: 0 }, /patience must be at least 1, got 0/],
     [{ quantile: 1.1 }, /quantile must be in \[0, 1\], got 1.1/],
     [{ rule: "last" as never }, /picard: rule must be one of best, current, each; got last/],
-    [{ rule: "each", quantile: 0.9 }, /picard: quantile 0.9 is of a batch/],
+    [{ rule: "each" as const, quantile: 0.9 }, /picard: quantile 0.9 is of a batch/],
     [{ trace: 3 as never }, /picard: trace must be true, false or "time", got 3/],
   ])("refuses %o", (options, message) => {
     expect(() => picard(options)).toThrow(message);
