@@ -1,5 +1,11 @@
 /** Contractions: tiles in workgroup memory for large ones, register tiles or shared sums for small ones. */
-import type { ContractKernel, Expression, ReduceKernel, Store } from "@banach/autograd/backend";
+import {
+  type ContractKernel,
+  type Expression,
+  type ReduceKernel,
+  type Store,
+  visitExpression,
+} from "@banach/autograd/backend";
 import { literal, scalarType } from "../wgsl/operations.ts";
 import { type AxisKind, type ContractPlan, planContract } from "./contract-plan.ts";
 import { addressText, PointWriter, splitIndex } from "./point-writer.ts";
@@ -102,17 +108,12 @@ function writeDirect(
         });
       });
     });
-    sums.forEach((row, r) => {
-      row.forEach((sum, c) => {
-        const store = (): void => {
-          new PointWriter(w, [...batch, ...(m[r] ?? []), ...(n[c] ?? [])], sum).storeAll(plan.stores);
-        };
-        const inside = [
-          ...(size.m % rows === 0 ? [] : [`${at(firstRow, r)} < ${size.m}u`]),
-          ...(size.n % columns === 0 ? [] : [`${at(firstColumn, c)} < ${size.n}u`]),
-        ];
-        w.block(inside.length === 0 ? "" : `if (${inside.join(" && ")})`, store);
-      });
+    storeResults(w, plan, {
+      batch,
+      sums,
+      row: (r) => `${firstRow} + ${r}`,
+      column: (c) => `${firstColumn} + ${c}`,
+      exceeds: { m: size.m % rows !== 0, n: size.n % columns !== 0 },
     });
   });
 }
@@ -209,31 +210,68 @@ function writeTiled(w: ShaderWriter, kernel: ContractKernel, plan: ContractPlan)
       w.line("workgroupBarrier();");
     });
   }
-  sums.forEach((row, r) => {
-    const m = w.let(`${firstM} + (${ty} + ${(r >> 2) * threadsDown}u) * 4u + ${r & 3}u`, "m");
-    w.block(size.m % tiling.m === 0 ? "" : `if (${m} < ${size.m}u)`, () => {
-      const mAxes = splitIndex(w, m, axes.m);
-      row.forEach((sum, c) => {
-        const quad = w.let(`${firstN} + (${tx} + ${c * threadsAcross}u) * 4u`, "n");
-        for (const lane of range(4)) {
-          const n = lane === 0 ? quad : w.let(`${quad} + ${lane}u`, "n");
-          w.block(size.n % tiling.n === 0 ? "" : `if (${n} < ${size.n}u)`, () => {
-            epilogue(
-              w,
-              [...batch, ...mAxes, ...splitIndex(w, n, axes.n)],
-              `${sum}.${"xyzw".charAt(lane)}`,
-              plan.stores,
-            );
-          });
-        }
-      });
-    });
+  storeResults(w, plan, {
+    batch,
+    sums: sums.map((row) => row.flatMap((sum) => range(4).map((lane) => `${sum}.${"xyzw".charAt(lane)}`))),
+    row: (r) => `${firstM} + (${ty} + (${r} / 4u) * ${threadsDown}u) * 4u + ${r} % 4u`,
+    column: (c) => `${firstN} + (${tx} + (${c} / 4u) * ${threadsAcross}u) * 4u + ${c} % 4u`,
+    exceeds: { m: size.m % tiling.m !== 0, n: size.n % tiling.n !== 0 },
   });
   return size.batch * down * across;
 }
 
-function epilogue(w: ShaderWriter, point: readonly string[], sum: string, stores: readonly Store[]): void {
-  new PointWriter(w, point, sum).storeAll(stores);
+/** The results that an invocation has, and where they belong. */
+interface Results {
+  readonly batch: readonly string[];
+  /** Scalars by row and column. */
+  readonly sums: readonly (readonly string[])[];
+  /** Index along m of a row, along n of a column. */
+  readonly row: (r: string) => string;
+  readonly column: (c: string) => string;
+  /** Whether some rows or columns may lie beyond the last. */
+  readonly exceeds: { readonly m: boolean; readonly n: boolean };
+}
+
+/** Nodes of what is stored, over all results, up to which each result has its own code. */
+const WRITTEN_OUT = 96;
+
+/** Finishes and stores results: one after the other, or where that would be long, in a loop over a copy of them. */
+function storeResults(w: ShaderWriter, plan: ContractPlan, { batch, sums, row, column, exceeds }: Results): void {
+  const [rows, columns] = [sums.length, sums[0]?.length ?? 0];
+  const inside = (name: string, size: number, mayExceed: boolean): string =>
+    mayExceed ? `if (${name} < ${size}u)` : "";
+  const results = isLong(plan.stores, rows * columns) ? w.fresh("results") : null;
+  if (results !== null) w.line(`var ${results} = array(${sums.flat().join(", ")});`);
+  const each = (count: number, body: (index: string, number: number) => void): void => {
+    if (results === null) {
+      for (const index of range(count)) body(`${index}u`, index);
+      return;
+    }
+    const index = w.fresh("e");
+    w.block(`for (var ${index} = 0u; ${index} < ${count}u; ${index}++)`, () => {
+      body(index, 0);
+    });
+  };
+  each(rows, (r, rowNumber) => {
+    const m = w.let(row(r), "m");
+    w.block(inside(m, plan.size.m, exceeds.m), () => {
+      const mAxes = splitIndex(w, m, plan.axes.m);
+      each(columns, (c, columnNumber) => {
+        const n = w.let(column(c), "n");
+        w.block(inside(n, plan.size.n, exceeds.n), () => {
+          const sum =
+            results === null ? sums[rowNumber]?.[columnNumber] : w.let(`${results}[${r} * ${columns}u + ${c}]`);
+          new PointWriter(w, [...batch, ...mAxes, ...splitIndex(w, n, plan.axes.n)], sum).storeAll(plan.stores);
+        });
+      });
+    });
+  });
+}
+
+function isLong(stores: readonly Store[], results: number): boolean {
+  let nodes = 0;
+  for (const { value } of stores) visitExpression(value, () => nodes++);
+  return nodes * results > WRITTEN_OUT;
 }
 
 interface TileOptions {

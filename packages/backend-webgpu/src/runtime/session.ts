@@ -25,7 +25,7 @@ export class Session {
   private readonly onUncaptured = (event: GPUUncapturedErrorEvent): void => {
     this.stray ??= event.error;
     // A device of the caller's may have errors of the caller's own, which belong in the console as well.
-    if (this.isOwn) event.preventDefault();
+    if (this.isOwn) (event as unknown as { readonly preventDefault: () => void }).preventDefault();
   };
 
   /** @param isOwn whether nobody else uses the device */
