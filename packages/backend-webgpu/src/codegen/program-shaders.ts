@@ -9,6 +9,7 @@ import {
   readBy,
   type RecurKernel,
   type ReduceKernel,
+  type ScatterKernel,
   sizeOf,
   type Step,
   writtenBy,
@@ -20,6 +21,7 @@ import { chunksOf, type ChunkMaps, type Chunks, writeCarries, writeChunks, write
 import { partsOf, partTypes, writeParts, writeWhole } from "./reduce.ts";
 import { isRegion, writeRegion } from "./region.ts";
 import { type Shader, type ShaderLimits, ShaderWriter } from "./shader-writer.ts";
+import { linksOf, writeLinked, writeLinks } from "./scatter.ts";
 import { splitContractions } from "./split-contractions.ts";
 import { writeKernel } from "./write-kernel.ts";
 
@@ -122,6 +124,8 @@ function kernelShaders(kernel: Kernel, { layout, limits }: Context): readonly Sh
     const parts = partsOf(limits, kernel);
     if (parts > 1) return splitReduction(kernel, parts, layout, limits);
   }
+  const links = kernel.kind === "scatter" ? linksOf(kernel) : 0;
+  if (kernel.kind === "scatter" && links > 0) return linkedScatter(kernel, links, layout, limits);
   const chunks = kernel.kind === "recur" ? chunksOf(kernel, limits) : null;
   if (kernel.kind === "recur" && chunks?.together === false) return splitRecurrence(kernel, chunks, layout, limits);
   const w = new ShaderWriter(layout, limits);
@@ -152,6 +156,15 @@ function splitRecurrence(kernel: RecurKernel, chunks: Chunks, layout: Layout, li
     { kernel: reading, label: "recur (maps)", write: (w, names) => writeMaps(w, kernel, chunks, maps(names)) },
     { kernel: nothing, label: "recur (carries)", write: (w, names) => writeCarries(w, kernel, chunks, maps(names)) },
     { kernel, label: "recur (chunks)", write: (w, names) => writeChunks(w, kernel, chunks, maps(names)) },
+  ]);
+}
+
+/** Additions to many rows in two dispatches: links between the points of each row, then their sums. */
+function linkedScatter(kernel: ScatterKernel, links: number, layout: Layout, limits: ShaderLimits): readonly Shader[] {
+  const reading = { ...kernel, value: kernel.index };
+  return withScratch(layout, limits, ["u32"], links, [
+    { kernel: reading, label: "scatter (links)", write: (w, [name = ""]) => writeLinks(w, kernel, name) },
+    { kernel, label: "scatter (sums)", write: (w, [name = ""]) => writeLinked(w, kernel, name) },
   ]);
 }
 

@@ -1,5 +1,15 @@
 /** Shapes at which code generation takes another way: results agree with the reference, whatever the machine is taken for. */
-import { concatenate, key, linearRecurrence, makeGraph, random, type Tracer, whileLoop } from "@banach/autograd";
+import {
+  concatenate,
+  grad,
+  key,
+  linearRecurrence,
+  makeGraph,
+  random,
+  type Tracer,
+  where,
+  whileLoop,
+} from "@banach/autograd";
 import { type Graph, type HostArray, optimize } from "@banach/autograd/backend";
 import { evaluateGraph } from "@banach/autograd/reference";
 import { afterAll, describe, expect, it } from "vitest";
@@ -128,6 +138,27 @@ describe.each(names)("%s", (name) => {
       await agrees(name, shapes, graph, 1e-5);
     },
   );
+
+  it.each([
+    ["few rows", 5, 300, 3],
+    ["many rows", 2000, 300, 3],
+    ["as many rows as points", 40, 40, 2],
+  ])("gather from %s, and its gradient", async (_, rows, points, width) => {
+    const shapes = [
+      [rows, width],
+      [points, width],
+    ];
+    const graph = graphOf(shapes, (table, cotangent) => {
+      // Places repeat, and some are out of range.
+      const places = cotangent
+        .index(1, 0)
+        .mul(rows / 2)
+        .add(rows / 2)
+        .astype("int32");
+      return grad((t: Tracer) => where(t.take(places).isFinite(), t.take(places), 0).mul(cotangent).sum())(table);
+    });
+    await agrees(name, shapes, graph, 1e-5);
+  });
 
   it("a kernel with more inputs and outputs than may be bound", async () => {
     const shapes = Array.from({ length: 20 }, (_, i) => [3, 4 + (i % 2)]);
