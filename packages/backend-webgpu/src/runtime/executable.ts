@@ -35,6 +35,8 @@ export class WebGpuExecutable implements Executable {
   private readonly session: Session;
   private readonly parts: ExecutableParts;
   private disposed = false;
+  /** Runs that have not ended. */
+  private running = 0;
   private hasRun = false;
 
   constructor(session: Session, parts: ExecutableParts) {
@@ -56,6 +58,7 @@ export class WebGpuExecutable implements Executable {
     const outputs = session.memory.create(label, this.outputs);
     session.memory.notePeak(this.temporaryBytes);
     for (const buffer of inputs) buffer.pin();
+    this.running++;
     try {
       const sent = await session.inTurn(() => this.send(inputs, outputs));
       for (const i of this.donated) inputs[i]?.donate();
@@ -65,12 +68,19 @@ export class WebGpuExecutable implements Executable {
       throw await session.explained(error, label);
     } finally {
       for (const buffer of inputs) buffer.unpin();
+      this.running--;
+      this.release();
     }
   }
 
+  /** Runs that were asked for before are done. */
   [Symbol.dispose](): void {
-    if (this.disposed) return;
     this.disposed = true;
+    this.release();
+  }
+
+  private release(): void {
+    if (!this.disposed || this.running > 0) return;
     for (const buffer of this.parts.program.own) buffer.destroy();
   }
 
