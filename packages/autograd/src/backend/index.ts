@@ -52,6 +52,7 @@ export {
 export { verify } from "../ir/verify.ts";
 export * from "../lower/index.ts";
 export { optimize } from "../passes/index.ts";
+export { BufferBooks, OwnedBuffer } from "../runtime/books.ts";
 export { requireDonated, requireDTypes, requireNotAborted } from "../runtime/compile-checks.ts";
 export type {
   Backend,

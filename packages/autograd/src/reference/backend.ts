@@ -39,7 +39,7 @@ export function referenceBackend({ maxBytes = Infinity }: ReferenceOptions = {})
       const what = `write of ${formatType(type)}`;
       memory.requirePresent(what);
       requireHost("write", data, type);
-      return memory.own(
+      return memory.make(
         type,
         memory.reserve(what, [type], 0, () => copyHost(data, type)),
       );
@@ -47,17 +47,18 @@ export function referenceBackend({ maxBytes = Infinity }: ReferenceOptions = {})
     read: (buffer) =>
       settle(() => {
         memory.requirePresent("read");
-        return memory.ownBuffer(buffer, "read: the buffer").data("read: the buffer").slice();
+        return memory.own(buffer, "read: the buffer").data("read: the buffer").slice();
       }),
     synchronize: () =>
       settle(() => {
         memory.requirePresent("synchronize");
       }),
-    memory: () => memory.stats,
+    memory: () => memory.statsWith(0),
     [Symbol.asyncDispose]: () =>
       settle(() => {
-        memory.lose();
-        resolveLost({ reason: "destroyed", message: "the reference backend was disposed" });
+        const message = "the reference backend was disposed";
+        memory.lose(message);
+        resolveLost({ reason: "destroyed", message });
       }),
   };
 }

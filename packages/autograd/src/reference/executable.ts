@@ -1,10 +1,10 @@
 /** A compiled graph of the reference backend: checks its inputs, accounts for the memory of a run and runs. */
-import { ArgumentError, BanachError, DonatedBufferError, ShapeError } from "../errors.ts";
+import { ArgumentError, BanachError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
-import { formatType, type HostArray, sameType, type TensorType } from "../ir/tensor-type.ts";
+import type { TensorType } from "../ir/tensor-type.ts";
 import type { Buffer, Executable, RunReport } from "../runtime/backend.ts";
 import { type CompiledGraph, compileGraph } from "./interpret.ts";
-import type { HostBuffer, Memory } from "./memory.ts";
+import type { Memory } from "./memory.ts";
 
 export class ReferenceExecutable implements Executable {
   readonly inputs: readonly TensorType[];
@@ -45,38 +45,13 @@ export class ReferenceExecutable implements Executable {
     const { compiled, memory, label } = this;
     memory.requirePresent(label);
     if (compiled === undefined) throw new BanachError(`${label}: the executable was disposed; compile the graph again`);
-    const inputs = this.ownInputs(buffers);
-    const data = inputs.map((buffer, i) => this.dataOf(buffer, i));
-    this.requireUnshared(inputs);
+    // A program that overwrites a donated input would change any other input in the same memory.
+    const inputs = memory.ownInputs(buffers, this.inputs, this.donated, label);
+    const data = inputs.map((buffer, i) => buffer.data(`${label}: input ${i}`));
     const { outputs, loopSteps } = memory.reserve(label, this.outputs, compiled.temporaryBytes, () =>
       compiled.run(data),
     );
     for (const i of this.donated) inputs[i]?.donate();
-    return { outputs: outputs.map((array, i) => memory.own(this.outputs[i] as TensorType, array)), loopSteps };
-  }
-
-  private ownInputs(buffers: readonly Buffer[]): HostBuffer[] {
-    if (buffers.length !== this.inputs.length) {
-      throw new ShapeError(`${this.label}: takes ${this.inputs.length} inputs, got ${buffers.length}`);
-    }
-    return buffers.map((buffer, i) => this.memory.ownBuffer(buffer, `${this.label}: input ${i}`));
-  }
-
-  private dataOf(buffer: HostBuffer, i: number): HostArray {
-    const expected = this.inputs[i] as TensorType;
-    if (!sameType(buffer.type, expected)) {
-      throw new ShapeError(`${this.label}: input ${i} must be ${formatType(expected)}, got ${formatType(buffer.type)}`);
-    }
-    return buffer.data(`${this.label}: input ${i}`);
-  }
-
-  /** A program that overwrites a donated input would change any other input in the same memory. */
-  private requireUnshared(inputs: readonly HostBuffer[]): void {
-    for (const i of this.donated) {
-      const other = inputs.findIndex((buffer, j) => j !== i && buffer === inputs[i]);
-      if (other >= 0) {
-        throw new DonatedBufferError(`${this.label}: input ${i} is donated, but input ${other} is the same buffer`);
-      }
-    }
+    return { outputs: outputs.map((array, i) => memory.make(this.outputs[i] as TensorType, array)), loopSteps };
   }
 }

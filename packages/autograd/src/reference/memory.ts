@@ -1,94 +1,37 @@
 /** The buffers of one reference backend and the account of their bytes. */
-import {
-  ArgumentError,
-  BackendLostError,
-  DisposedBufferError,
-  DonatedBufferError,
-  OutOfMemoryError,
-} from "../errors.ts";
-import { byteLengthOf, formatType, type HostArray, type TensorType } from "../ir/tensor-type.ts";
-import type { Buffer, BufferState, MemoryStats } from "../runtime/backend.ts";
+import { OutOfMemoryError } from "../errors.ts";
+import { byteLengthOf, type HostArray, type TensorType } from "../ir/tensor-type.ts";
+import { BufferBooks, OwnedBuffer } from "../runtime/books.ts";
 
-export class HostBuffer implements Buffer {
-  readonly type: TensorType;
-  readonly byteLength: number;
-  readonly memory: Memory;
+export class HostBuffer extends OwnedBuffer {
   private held: HostArray | undefined;
-  private end: "donated" | "disposed" = "disposed";
 
-  /** Made by `Memory.own`, which enters it in the books. */
+  /** Made by `Memory.make`, which enters it in the books. */
   constructor(memory: Memory, type: TensorType, data: HostArray) {
-    this.memory = memory;
-    this.type = type;
-    this.byteLength = byteLengthOf(type);
+    super(memory, type);
     this.held = data;
-  }
-
-  get state(): BufferState {
-    if (this.held === undefined) return this.end;
-    return this.memory.isLost ? "lost" : "live";
   }
 
   /** Throws DisposedBufferError or DonatedBufferError, which say `what`, if the data are gone. */
   data(what: string): HostArray {
-    if (this.held !== undefined) return this.held;
-    const culprit = `${what}, ${formatType(this.type)},`;
-    if (this.end === "disposed") throw new DisposedBufferError(`${culprit} was disposed`);
-    throw new DonatedBufferError(`${culprit} was donated to an earlier run; use what that run returned instead`);
+    this.requireLive(what);
+    if (this.held === undefined) throw new RangeError(`${what}: a live buffer has data`);
+    return this.held;
   }
 
-  donate(): void {
-    this.drop("donated");
-  }
-
-  [Symbol.dispose](): void {
-    this.drop("disposed");
-  }
-
-  private drop(end: "donated" | "disposed"): void {
-    if (this.held === undefined) return;
+  protected release(): void {
     this.held = undefined;
-    this.end = end;
-    this.memory.release(this.byteLength);
   }
 }
 
-export class Memory {
+export class Memory extends BufferBooks<HostBuffer> {
   private readonly maxBytes: number;
   private readonly maxBufferBytes: number;
-  private liveBuffers = 0;
-  private liveBytes = 0;
-  private peakBytes = 0;
-  private lost = false;
 
   constructor(maxBytes: number, maxBufferBytes: number) {
+    super();
     this.maxBytes = maxBytes;
     this.maxBufferBytes = maxBufferBytes;
-  }
-
-  get isLost(): boolean {
-    return this.lost;
-  }
-
-  get stats(): MemoryStats {
-    return { liveBuffers: this.liveBuffers, liveBytes: this.liveBytes, peakBytes: this.peakBytes, pooledBytes: 0 };
-  }
-
-  /** From here on every buffer is lost. */
-  lose(): void {
-    this.lost = true;
-    this.liveBuffers = 0;
-    this.liveBytes = 0;
-  }
-
-  requirePresent(what: string): void {
-    if (this.lost) throw new BackendLostError(`${what}: the reference backend was disposed`);
-  }
-
-  /** The buffer as one of this backend's own. */
-  ownBuffer(buffer: Buffer | undefined, what: string): HostBuffer {
-    if (buffer instanceof HostBuffer && buffer.memory === this) return buffer;
-    throw new ArgumentError(`${what} is no buffer of this backend; read it where it belongs and write it here`);
   }
 
   /**
@@ -102,7 +45,7 @@ export class Memory {
     if (this.liveBytes + requested > this.maxBytes || sizes.some((size) => size > this.maxBufferBytes)) {
       throw new OutOfMemoryError(`${what}: does not fit in memory; dispose buffers or raise maxBytes`, bytes);
     }
-    this.peakBytes = Math.max(this.peakBytes, this.liveBytes + requested);
+    this.notePeak(requested);
     try {
       return allocate();
     } catch (error) {
@@ -113,17 +56,9 @@ export class Memory {
   }
 
   /** Makes a live buffer of data that nobody else writes. */
-  own(type: TensorType, data: HostArray): HostBuffer {
+  make(type: TensorType, data: HostArray): HostBuffer {
     const buffer = new HostBuffer(this, type, data);
-    this.liveBuffers++;
-    this.liveBytes += buffer.byteLength;
+    this.enter([buffer]);
     return buffer;
-  }
-
-  /** Takes a buffer that has ended off the books. */
-  release(bytes: number): void {
-    if (this.lost) return;
-    this.liveBuffers--;
-    this.liveBytes -= bytes;
   }
 }

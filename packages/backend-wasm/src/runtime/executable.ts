@@ -1,15 +1,5 @@
 /** A compiled program: an instance of its module on the backend's memory, and the table of addresses for a run. */
-import {
-  BanachError,
-  type Buffer,
-  DonatedBufferError,
-  type Executable,
-  formatType,
-  type RunReport,
-  sameType,
-  ShapeError,
-  type TensorType,
-} from "@banach/autograd/backend";
+import { BanachError, type Buffer, type Executable, type RunReport, type TensorType } from "@banach/autograd/backend";
 import type { EmittedModule } from "../codegen/module.ts";
 import type { BufferSpace, WasmBuffer } from "./buffers.ts";
 
@@ -66,8 +56,7 @@ export class WasmExecutable implements Executable {
     const { label, run } = this.parts;
     space.requirePresent(label);
     if (this.disposed) throw new BanachError(`${label}: the executable was disposed; compile the graph again`);
-    const inputs = this.ownInputs(given);
-    this.requireUnshared(inputs);
+    const inputs = space.ownInputs(given, this.inputs, this.donated, label);
     const { buffers: outputs, block } = space.create(label, this.outputs, temporaryBytes);
     try {
       const table = this.writeTable(block, inputs, outputs);
@@ -90,33 +79,5 @@ export class WasmExecutable implements Executable {
     const addresses = [...inputs, ...outputs].map(({ address }) => address);
     new Uint32Array(memory.buffer, block, tableLength).set([...addresses, block + this.tableBytes]);
     return () => new Int32Array(memory.buffer, block + 4 * tableLength, whileCount);
-  }
-
-  private ownInputs(buffers: readonly Buffer[]): WasmBuffer[] {
-    const { label } = this.parts;
-    if (buffers.length !== this.inputs.length) {
-      throw new ShapeError(`${label}: takes ${this.inputs.length} inputs, got ${buffers.length}`);
-    }
-    return buffers.map((given, i) => {
-      const what = `${label}: input ${i}`;
-      const buffer = this.space.own(given, what);
-      const expected = this.inputs[i];
-      if (expected !== undefined && !sameType(buffer.type, expected)) {
-        throw new ShapeError(`${what} must be ${formatType(expected)}, got ${formatType(buffer.type)}`);
-      }
-      buffer.requireLive(what);
-      return buffer;
-    });
-  }
-
-  private requireUnshared(inputs: readonly WasmBuffer[]): void {
-    for (const i of this.donated) {
-      const other = inputs.findIndex((buffer, j) => j !== i && buffer === inputs[i]);
-      if (other >= 0) {
-        throw new DonatedBufferError(
-          `${this.parts.label}: input ${i} is donated, but input ${other} is the same buffer`,
-        );
-      }
-    }
   }
 }

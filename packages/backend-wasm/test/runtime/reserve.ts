@@ -5,7 +5,7 @@ import { type BufferSpace, WasmBuffer } from "../../src/runtime/buffers.ts";
 /** The space that a backend's buffers are in. */
 export function spaceOf(backend: Backend): BufferSpace {
   using buffer = backend.write(Float32Array.of(0), { dtype: "float32", shape: [1] });
-  if (buffer instanceof WasmBuffer) return buffer.owner;
+  if (buffer instanceof WasmBuffer) return buffer.space;
   throw new TypeError("no buffer of this backend");
 }
 

@@ -1,15 +1,5 @@
 /** A compiled program: pipelines in order, run on buffers of the backend. */
-import {
-  BanachError,
-  type Buffer,
-  DonatedBufferError,
-  type Executable,
-  formatType,
-  type RunReport,
-  sameType,
-  ShapeError,
-  type TensorType,
-} from "@banach/autograd/backend";
+import { BanachError, type Buffer, type Executable, type RunReport, type TensorType } from "@banach/autograd/backend";
 import type { ProgramShaders } from "../codegen/program-shaders.ts";
 import { bytesOf, Encoder, type Sent } from "./encoder.ts";
 import type { GpuBuffer } from "./memory.ts";
@@ -53,8 +43,7 @@ export class WebGpuExecutable implements Executable {
     const { label } = this.parts;
     session.memory.requirePresent(label);
     if (this.disposed) throw new BanachError(`${label}: the executable was disposed; compile the graph again`);
-    const inputs = this.ownInputs(given);
-    this.requireUnshared(inputs);
+    const inputs = session.memory.ownInputs(given, this.inputs, this.donated, label);
     const outputs = session.memory.create(label, this.outputs);
     session.memory.notePeak(this.temporaryBytes);
     for (const buffer of inputs) buffer.pin();
@@ -138,34 +127,6 @@ export class WebGpuExecutable implements Executable {
       offset += bytesOf(place);
       return counts.reduce((most, count) => Math.max(most, count), 0);
     });
-  }
-
-  private ownInputs(buffers: readonly Buffer[]): GpuBuffer[] {
-    const { label } = this.parts;
-    if (buffers.length !== this.inputs.length) {
-      throw new ShapeError(`${label}: takes ${this.inputs.length} inputs, got ${buffers.length}`);
-    }
-    return buffers.map((given, i) => {
-      const what = `${label}: input ${i}`;
-      const buffer = this.session.memory.own(given, what);
-      const expected = this.inputs[i];
-      if (expected !== undefined && !sameType(buffer.type, expected)) {
-        throw new ShapeError(`${what} must be ${formatType(expected)}, got ${formatType(buffer.type)}`);
-      }
-      buffer.requireLive(what);
-      return buffer;
-    });
-  }
-
-  private requireUnshared(inputs: readonly GpuBuffer[]): void {
-    for (const i of this.donated) {
-      const other = inputs.findIndex((buffer, j) => j !== i && buffer === inputs[i]);
-      if (other >= 0) {
-        throw new DonatedBufferError(
-          `${this.parts.label}: input ${i} is donated, but input ${other} is the same buffer`,
-        );
-      }
-    }
   }
 }
 

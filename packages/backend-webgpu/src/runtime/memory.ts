@@ -1,15 +1,10 @@
 /** Memory of the device: allocations that are used again, and the account of the buffers that programs own. */
 import {
-  ArgumentError,
-  BackendLostError,
-  type Buffer,
-  type BufferState,
-  byteLengthOf,
-  DisposedBufferError,
-  DonatedBufferError,
+  BufferBooks,
   formatType,
   type MemoryStats,
   OutOfMemoryError,
+  OwnedBuffer,
   sizeOf,
   type TensorType,
 } from "@banach/autograd/backend";
@@ -40,32 +35,16 @@ export class Allocation {
   }
 }
 
-export class GpuBuffer implements Buffer {
-  readonly type: TensorType;
-  readonly byteLength: number;
-  readonly owner: Memory;
+export class GpuBuffer extends OwnedBuffer {
+  private readonly memory: Memory;
   readonly allocation: Allocation;
-  private end: "live" | "donated" | "disposed" = "live";
   /** Runs and reads that were asked for and are not on their way yet. */
   private pins = 0;
 
-  constructor(owner: Memory, type: TensorType, allocation: Allocation) {
-    this.owner = owner;
-    this.type = type;
-    this.byteLength = byteLengthOf(type);
+  constructor(memory: Memory, type: TensorType, allocation: Allocation) {
+    super(memory, type);
+    this.memory = memory;
     this.allocation = allocation;
-  }
-
-  get state(): BufferState {
-    return this.end === "live" && this.owner.isLost ? "lost" : this.end;
-  }
-
-  /** Throws DisposedBufferError or DonatedBufferError, which say `what`, unless the buffer is live. */
-  requireLive(what: string): void {
-    if (this.end === "live") return;
-    const culprit = `${what}, ${formatType(this.type)},`;
-    if (this.end === "disposed") throw new DisposedBufferError(`${culprit} was disposed`);
-    throw new DonatedBufferError(`${culprit} was donated to an earlier run; use what that run returned instead`);
   }
 
   /** Keeps the memory from being used again until `unpin`, also after disposal. */
@@ -74,71 +53,34 @@ export class GpuBuffer implements Buffer {
   }
 
   unpin(): void {
-    if (--this.pins === 0 && this.end !== "live") this.owner.recycle(this.allocation);
+    if (--this.pins === 0 && !this.isHeld) this.memory.recycle(this.allocation);
   }
 
-  donate(): void {
-    this.drop("donated");
-  }
-
-  [Symbol.dispose](): void {
-    this.drop("disposed");
-  }
-
-  private drop(end: "donated" | "disposed"): void {
-    if (this.end !== "live") return;
-    this.end = end;
-    this.owner.forget(this);
-    if (this.pins === 0) this.owner.recycle(this.allocation);
+  protected release(): void {
+    if (this.pins === 0) this.memory.recycle(this.allocation);
   }
 }
 
-export class Memory {
+export class Memory extends BufferBooks<GpuBuffer> {
   readonly device: GPUDevice;
-  private readonly live = new Set<GpuBuffer>();
-  private liveBytes = 0;
-  private peakBytes = 0;
   private readonly idle = new Map<number, Allocation[]>();
   private idleBytes = 0;
   private arenaBytes = 0;
   private allocations = 0;
-  private lostBecause: string | null = null;
 
   constructor(device: GPUDevice) {
+    super();
     this.device = device;
   }
 
-  get isLost(): boolean {
-    return this.lostBecause !== null;
-  }
-
   get stats(): MemoryStats {
-    return {
-      liveBuffers: this.live.size,
-      liveBytes: this.liveBytes,
-      peakBytes: this.peakBytes,
-      pooledBytes: this.isLost ? 0 : this.idleBytes + this.arenaBytes,
-    };
+    return this.statsWith(this.idleBytes + this.arenaBytes);
   }
 
-  /** From here on every buffer is lost; `why` is said whenever one is asked for. */
-  lose(why: string): void {
-    this.lostBecause ??= why;
-    this.live.clear();
-    this.liveBytes = 0;
+  override lose(why: string): void {
+    super.lose(why);
     this.idle.clear();
     this.idleBytes = 0;
-  }
-
-  /** Throws BackendLostError if the device is gone. */
-  requirePresent(what: string): void {
-    if (this.lostBecause !== null) throw new BackendLostError(`${what}: ${this.lostBecause}`);
-  }
-
-  /** The buffer as one of this backend's own. */
-  own(buffer: Buffer | undefined, what: string): GpuBuffer {
-    if (buffer instanceof GpuBuffer && buffer.owner === this) return buffer;
-    throw new ArgumentError(`${what} is no buffer of this backend; read it where it belongs and write it here`);
   }
 
   /** New buffers, all or none. Throws OutOfMemoryError for one that is larger than any may be. */
@@ -152,17 +94,8 @@ export class Memory {
       const bytes = storageBytes(type.dtype, sizeOf(type.shape));
       return new GpuBuffer(this, type, this.allocate(bytes, what));
     });
-    for (const buffer of buffers) {
-      this.live.add(buffer);
-      this.liveBytes += buffer.byteLength;
-    }
-    this.notePeak(0);
+    this.enter(buffers);
     return buffers;
-  }
-
-  /** Notes that a run needs so many bytes besides the buffers that are live. */
-  notePeak(temporaryBytes: number): void {
-    this.peakBytes = Math.max(this.peakBytes, this.liveBytes + temporaryBytes);
   }
 
   private tooLarge(what: string, requested: number, limit: number): OutOfMemoryError {
@@ -210,23 +143,15 @@ export class Memory {
     return allocation;
   }
 
-  /** What the device reported as the error that it is. */
+  /** What the device reported as the error that it is; of live tensors it names those that have their memory for sure. */
   explain(error: GPUError, what: string, requested: number, live: number = this.liveBytes): Error {
     const limit = this.device.limits.maxBufferSize;
-    return fromGpuError(error, what, { requested, limit, live }, this.held);
-  }
-
-  /** The largest live tensors that have their memory for sure, for people. */
-  private get held(): string {
-    const held = [...this.live].filter(({ allocation }) => allocation.made === null);
-    const largest = held.sort((a, b) => b.byteLength - a.byteLength).slice(0, 3);
-    const names = largest.map(({ type, byteLength }) => `${formatType(type)} (${byteLength} bytes)`).join(", ");
-    return names === "" ? "nothing is live" : `the largest live tensors are ${names}`;
-  }
-
-  /** Takes a buffer that has ended off the books. */
-  forget(buffer: GpuBuffer): void {
-    if (this.live.delete(buffer)) this.liveBytes -= buffer.byteLength;
+    return fromGpuError(
+      error,
+      what,
+      { requested, limit, live },
+      this.held(({ allocation }) => allocation.made === null),
+    );
   }
 
   /** Takes memory back. What is submitted later may write to it: the queue keeps the order. */
@@ -264,7 +189,7 @@ export class Memory {
 
   /** Ends every buffer, where the device itself is somebody else's. */
   destroyAll(): void {
-    for (const { allocation } of this.live) allocation.gpu.destroy();
+    for (const { allocation } of this.liveBuffers) allocation.gpu.destroy();
     this.trim();
   }
 }
