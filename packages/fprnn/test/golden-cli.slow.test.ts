@@ -42,7 +42,7 @@ it("compares another backend within the budgets of its precision", () => {
 
 it("exits 2 with the names for a backend that does not exist", () => {
   const { status, output } = golden(folder, "--backend", "abacus");
-  expect(output).toContain("no backend is called abacus; --backend takes reference, reference-float32, wasm");
+  expect(output).toContain("no backend is called abacus; --backend takes reference, reference-float32, wasm, webgpu");
   expect(status).toBe(2);
   expect(golden(folder, "--bakend", "wasm")).toMatchObject({
     status: 2,

@@ -2,6 +2,7 @@
 import type { Device } from "@banach/autograd";
 import { reference } from "@banach/autograd/reference";
 import { wasm } from "@banach/backend-wasm";
+import { webgpu } from "@banach/backend-webgpu";
 import type { Tolerances } from "../../src/index.ts";
 import type { FloatType, Setting } from "./fixture.ts";
 
@@ -15,6 +16,7 @@ export const PLACES: readonly Place[] = [
   { name: "reference", dtype: "float64", open: reference },
   { name: "reference-float32", dtype: "float32", open: reference },
   { name: "wasm", dtype: "float32", open: wasm },
+  { name: "webgpu", dtype: "float32", open: webgpu },
 ];
 
 /**

@@ -22,14 +22,14 @@ export function readFixture(name: string): Fixture {
 /** Budgets of float32 take several runs by an interpreter. */
 const TIMEOUT = 180_000;
 
-export function describeGolden({ name: place, dtype, open }: Place): void {
+export function describeGolden({ name: place, dtype, open }: Place, names: readonly string[] = fixtureNames): void {
   describe(`golden fixtures, ${place} in ${dtype}`, async () => {
     const device = await open();
     const setting = settingOn(device, dtype);
     afterAll(() => device[Symbol.asyncDispose]());
     const share = async (fixture: Fixture): Promise<number> => worstOf((await judgeFixture(setting, fixture))!).share;
 
-    it.each(fixtureNames)("%s agrees", { timeout: TIMEOUT }, async (name) => {
+    it.each(names)("%s agrees", { timeout: TIMEOUT }, async (name) => {
       const worst = worstOf((await judgeFixture(setting, readFixture(name)))!);
       expect(worst.share, formatVerdict(worst)).toBeLessThanOrEqual(1);
     });
