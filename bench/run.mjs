@@ -2,6 +2,7 @@
 // itself. The peers stay outside the bundle, where they find their own .wasm files.
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import * as tools from "./page.mjs";
 
 /** @param {string} path */
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -20,6 +21,8 @@ await build({
     // Its gradients are not part of its entry for Node; they are bundled, and find the engine through a global.
     "@tensorflow/tfjs-core",
     "@tensorflow/tfjs-backend-wasm",
+    "@tensorflow/tfjs-backend-webgpu",
+    "webgpu",
     "onnxruntime-web",
     "benchmark",
     "wabt",
@@ -37,10 +40,14 @@ await build({
   logLevel: "warning",
 });
 process.argv = [process.execPath, outfile, ...process.argv.slice(2)];
-const { main } = /** @type {{ main: () => Promise<void> }} */ (await import(pathToFileURL(outfile).href));
+const { main } = /** @type {{ main: (given: typeof tools) => Promise<void> }} */ (
+  await import(pathToFileURL(outfile).href)
+);
 try {
-  await main();
+  await main(tools);
 } finally {
   const { rm } = await import("node:fs/promises");
   await rm(outfile, { force: true });
 }
+// Dawn may keep a process from ending.
+process.exit();

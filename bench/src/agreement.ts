@@ -4,7 +4,7 @@ import { wasm } from "@banach/backend-wasm";
 import { picard, truncated } from "@banach/fprnn";
 import { authorsRule, modelOf, type Params, prepared } from "./fp-mamba.ts";
 import type { Checked, PyTorch } from "./pytorch.ts";
-import type { Own } from "./suite.ts";
+import type { Own } from "./race.ts";
 import type { WorkOf } from "./work.ts";
 
 /** Of the largest element: in float32, sums in other orders differ. */

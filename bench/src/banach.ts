@@ -26,7 +26,15 @@ type Program = (...inputs: Tracer[]) => Tracer | readonly Tracer[];
 
 const host = ({ shape, data }: Input) => hostTensor({ dtype: "float32", shape }, data);
 
-export function banach(device: Device, name: string): Framework {
+/** @param reads whether a run ends when an element of each result is on the host: for devices that run behind it */
+export function banach(device: Device, name: string, { reads = false } = {}): Framework {
+  const element = jit((x: Tracer) => x.reshape([-1]).sliceAxis(0, 0, 1), { device, label: "element" });
+  const read = (result: DeviceArray): Promise<number> =>
+    element(result).then(async (first) => {
+      const value = await first.item();
+      first.dispose();
+      return value;
+    });
   return {
     name,
     version: "",
@@ -43,8 +51,16 @@ export function banach(device: Device, name: string): Framework {
         return data?.data ?? [];
       };
       await first();
+      const call = (): Promise<void> => f(...inputs).then(dispose);
       return {
-        run: () => f(...inputs).then(dispose),
+        run: !reads
+          ? call
+          : async () => {
+              const results = [await f(...inputs)].flat();
+              await Promise.all(results.map(read));
+              device.dispose(results);
+            },
+        call,
         result: first,
         dispose: () => device.dispose(inputs),
       };

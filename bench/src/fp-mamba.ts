@@ -1,5 +1,6 @@
 /** The model of `banach start` by each solver, at several lengths, whole words at once and token by token. */
 import { type Device, type HostTensor, hostTensor, jit, type MapTree, type Tracer } from "@banach/autograd";
+import { wasm } from "@banach/backend-wasm";
 import {
   anderson,
   auto,
@@ -48,7 +49,7 @@ const solvers: Readonly<Record<SolverName, (work: FpMamba) => SolverAndAdjoint>>
     const solver = chunked({ chunk, ...onAll(chunk) });
     return use === "train" ? { solver, adjoint: throughTime() } : { solver, adjoint: truncated() };
   },
-  sequential: () => ({ solver: sequential(local), adjoint: throughTime() }),
+  sequential: ({ tol = local.tol }) => ({ solver: sequential({ ...local, tol }), adjoint: throughTime() }),
   auto: () => ({ solver: auto(local), adjoint: throughTime() }),
   authors: () => ({ solver: picard(authorsRule), adjoint: truncated() }),
 };
@@ -90,8 +91,26 @@ type State = ReturnType<Model["step"]>["state"];
 /** On the host. */
 type HostParams = MapTree<Params, Tracer, HostTensor>;
 
+const usual = new Map<string, Promise<number>>();
+
+/** Iterations of a work's forward pass, the mean over the batch; found out on the CPU. */
+export function usualIterations(work: FpMamba): Promise<number> {
+  const key = JSON.stringify(work);
+  const known = usual.get(key) ?? countIterations(work);
+  usual.set(key, known);
+  return known;
+}
+
+async function countIterations(work: FpMamba): Promise<number> {
+  await using device = await wasm({ threads: 1 });
+  const task = await forward(device, work);
+  const { mean = Number.NaN } = (await task.iterations?.()) ?? {};
+  task.dispose?.();
+  return mean;
+}
+
 async function forward(device: Device, work: FpMamba): Promise<Task> {
-  const { state, words, model } = await prepared(work);
+  const { plan, task, state, words, model } = await prepared(work);
   const apply = (params: Params, ids: Tracer) => {
     const { logits, stats } = model.apply(params, ids);
     return { logits, stats: stats.map(({ iterations, status }) => ({ iterations, status })) };
@@ -105,7 +124,18 @@ async function forward(device: Device, work: FpMamba): Promise<Task> {
     if (stats !== undefined) solver = reportOf(await stats.iterations.read(), await stats.status.read());
     device.dispose(results);
   };
-  return withSolver(run, () => solver, inputs, device);
+  const result = async (): Promise<ArrayLike<number>> => {
+    // As many iterations for each sequence, as a framework makes that cannot decide when to stop.
+    const solver = sequential({ tol: 0, maxSteps: Math.max(1, Math.round(await usualIterations(work))) });
+    const solved = modelOf(plan, task.vocabulary, { solver, adjoint: throughTime() });
+    const f = jit((params: Params, ids: Tracer) => solved.apply(params, ids).logits, { device, label: "fp-mamba" });
+    const logits = await f(...inputs);
+    const { data } = await logits.read();
+    logits.dispose();
+    return Float32Array.from(data);
+  };
+  const call = (): Promise<void> => f(...inputs).then((results) => device.dispose(results));
+  return { ...withSolver(run, () => solver, inputs, device), result, call };
 }
 
 async function training(device: Device, work: FpMamba): Promise<Task> {

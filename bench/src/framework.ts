@@ -8,6 +8,8 @@ export interface Task {
   run(): unknown;
   /** The first result of the work, to see that everybody computes the same; absent for ceilings. */
   result?(): Promise<ArrayLike<number>>;
+  /** The work alone, its results not read, for counting what it takes; default `run`. */
+  call?(): Promise<void>;
   /** How the solver did in such a run, where the work has one. */
   iterations?(): Promise<SolverReport>;
   /** Milliseconds a run, of so many: for work in another process, whose processor time is not in this one's. */

@@ -53,7 +53,7 @@ export function machine(before: readonly number[], clock: Clock, versions: Reado
   };
 }
 
-const digits = (value: number): string =>
+export const digits = (value: number): string =>
   value > 0 && value < 1e-3
     ? value.toExponential(1)
     : value >= 100
@@ -78,9 +78,13 @@ export function table(rows: readonly (Row & { readonly verdict: string })[]): st
     row.fraction === null ? "-" : `${(100 * row.fraction).toFixed(0)} %`,
     row.ceiling === null ? "" : `${digits(row.ceiling.value)} ${row.ceiling.name}`,
   ]);
-  const lines = [header, ...body];
-  const widths = header.map((_, i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
-  const left = new Set([0, 1, header.length - 3, header.length - 1]);
+  return aligned([header, ...body], [0, 1, header.length - 3, header.length - 1]);
+}
+
+/** Lines of cells, the first of them the header, in columns that are flush right but for those named. */
+export function aligned(lines: readonly (readonly string[])[], flushLeft: readonly number[]): string {
+  const widths = (lines[0] ?? []).map((_, i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)));
+  const left = new Set(flushLeft);
   return lines
     .map((line) =>
       line

@@ -2,7 +2,7 @@
 import { agreement } from "./agreement.ts";
 import type { Setting } from "./devices.ts";
 import type { PyTorches } from "./pytorch.ts";
-import type { Entry, Race } from "./suite.ts";
+import type { Entry, Race } from "./race.ts";
 import type { SolverName, WorkOf } from "./work.ts";
 
 type FpMamba = WorkOf<"fp-mamba">;

@@ -1,7 +1,7 @@
 /** The suite of the WASM backend: one thread and base SIMD, where a row does not say otherwise. */
 import type { Ceilings } from "./ceilings.ts";
 import { compileSamples } from "./compile.ts";
-import type { Entry, Race } from "./suite.ts";
+import type { Entry, Race } from "./race.ts";
 import { bytesOf, flopsOf, type WorkOf } from "./work.ts";
 
 export interface WasmSuiteOptions {

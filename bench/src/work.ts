@@ -32,6 +32,8 @@ interface FpMamba {
   readonly solver: SolverName;
   readonly batch: number;
   readonly time: number;
+  /** Of `sequential`; default 0.03. */
+  readonly tol?: number;
   /** The A5 step that the parameters are those of. */
   readonly parameters: Omit<A5, "batch">;
 }

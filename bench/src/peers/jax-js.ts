@@ -1,7 +1,8 @@
-/** jax-js on its WASM device, jitted. It has no scan over time: recurrences double their step, the fastest form found. */
+/** jax-js, jitted, on its WASM device or on WebGPU. It has no scan over time: recurrences double their step, the fastest form found. */
 import { blockUntilReady, defaultDevice, grad, init, jit, nn, numpy as np } from "@jax-js/jax";
 import type { Framework } from "../framework.ts";
 import { inputsOf, type Work } from "../work.ts";
+import { jaxFpMamba, jaxTask } from "./jax-js-fp-mamba.ts";
 
 type Program = (...inputs: np.Array[]) => np.Array[];
 
@@ -93,38 +94,28 @@ const mlpStep: Program = (...inputs) => {
   return [value, ...params.map((p, i) => p.sub(required(gradient[i]).mul(0.01)))];
 };
 
-export async function jaxJs(version: string): Promise<Framework> {
-  await init("wasm");
-  defaultDevice("wasm");
+/** @param device for "webgpu", `navigator.gpu` has to be in place; a run then ends when an element of each result is here */
+export async function jaxJs(version: string, device: "wasm" | "webgpu" = "wasm"): Promise<Framework> {
+  if (!(await init(device)).includes(device)) throw new Error(`jax-js does not start on ${device}`);
+  defaultDevice(device);
   return {
     name: "jax-js",
     version,
     prepare: async (work) => {
+      if (work.kind === "fp-mamba" && device === "webgpu") {
+        return work.use === "forward" ? jaxFpMamba(work) : undefined;
+      }
       const program = programOf(work);
       if (program === undefined) return undefined;
       const inputs = inputsOf(work).map(({ shape, data }) => np.array(data).reshape([...shape]));
       await blockUntilReady(inputs);
       const f = jit(program);
-      const call = async (): Promise<np.Array[]> => {
-        const results = f(...inputs.map((x) => x.ref));
-        await blockUntilReady(results);
-        return results;
+      const task = jaxTask(() => f(...inputs.map((x) => x.ref)), { reads: device === "webgpu" });
+      const dispose = (): void => {
+        for (const input of inputs) input.dispose();
+        f.dispose();
       };
-      const run = async (): Promise<void> => {
-        for (const result of await call()) result.dispose();
-      };
-      return {
-        run,
-        result: async () => {
-          const [first, ...rest] = await call();
-          for (const result of rest) result.dispose();
-          return (await required(first).data()) as Float32Array;
-        },
-        dispose: () => {
-          for (const input of inputs) input.dispose();
-          f.dispose();
-        },
-      };
+      return { ...task, dispose };
     },
   };
 }
