@@ -14,8 +14,11 @@ declare module "vitest" {
 const provider: ReturnType<typeof playwright> = {
   ...playwright(),
   providerFactory: (project) => {
-    // WebGPU also where Chromium does not trust the graphics or has none: then it computes on SwiftShader.
-    const launchOptions = { executablePath: requireChromium(), args: ["--enable-unsafe-webgpu"] };
+    // WebGPU also where Chromium does not trust the graphics or has none: then it computes on SwiftShader, whose driver takes
+    // seconds to compile what sets workgroup memory to zero itself.
+    const zeros = "--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension";
+    const args = ["--enable-unsafe-webgpu", zeros];
+    const launchOptions = { executablePath: requireChromium(), args };
     return playwright({ launchOptions }).providerFactory(project);
   },
 };
