@@ -77,7 +77,16 @@ export function webgpuSuite(scale: Scale): Readonly<Record<string, readonly Race
       { name: `FP-Mamba train step ${size}`, unit: "ms", work: { ...forward, use: "train" }, ...fused },
       { name: `FP-RNN train step B${fpRnn.batch} T${fpRnn.time} d${fpRnn.dModel}`, unit: "ms", work: fpRnn, ...fused },
     ],
-    dispatch: [{ name: "dispatch of a tiny program", unit: "us", work: { kind: "tiny" } }],
+    dispatch: [
+      { name: "dispatch of a tiny program", unit: "us", work: { kind: "tiny" } },
+      // As many dispatches as of the full size, with so little to do that there are many runs.
+      {
+        name: "FP-RNN train step, encoding",
+        unit: "ms",
+        work: { kind: "fp-rnn", batch: 2, time: 4, dModel: 4 },
+        against: [],
+      },
+    ],
   };
 }
 
