@@ -9,8 +9,11 @@ import { useVulkanDriver } from "../scripts/vulkan.mjs";
 
 export { useVulkanDriver };
 
+const inThePlaceOfNode = "exports.setImmediate = () => new Promise((resolve) => setTimeout(resolve));";
+
 /**
- * The program of the page. Modules of Node, which only the command line of @banach/tasks calls, are empty there.
+ * The program of the page. Modules of Node, whose files only the command line of @banach/tasks needs, are empty there but
+ * for what training waits with.
  * @returns {Promise<Uint8Array>}
  */
 export async function bundlePage() {
@@ -28,7 +31,7 @@ export async function bundlePage() {
         name: "node-left-out",
         setup: (bundle) => {
           bundle.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: "empty" }));
-          bundle.onLoad({ filter: /.*/, namespace: "empty" }, () => ({ contents: "module.exports = {};" }));
+          bundle.onLoad({ filter: /.*/, namespace: "empty" }, () => ({ contents: inThePlaceOfNode }));
         },
       },
     ],
