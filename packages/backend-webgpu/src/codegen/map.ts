@@ -1,6 +1,15 @@
 /** Maps: one invocation per point. */
-import { accessesOf, groupAxes, type MapKernel, mapAll, regroup, sizeOf } from "@banach/autograd/backend";
-import { PointWriter, splitIndex } from "./point-writer.ts";
+import {
+  accessesOf,
+  groupAxes,
+  type MapKernel,
+  mapAll,
+  regroup,
+  sizeOf,
+  type Store,
+  visitExpression,
+} from "@banach/autograd/backend";
+import { beforeLoop, PointWriter, splitIndex } from "./point-writer.ts";
 import { eachPoint, type Scope } from "./scope.ts";
 import type { ShaderWriter } from "./shader-writer.ts";
 
@@ -9,7 +18,40 @@ export function writeMap(w: ShaderWriter, kernel: MapKernel, scope: Scope): numb
   const axes = kernel.shape.map((_, axis) => axis);
   const { sizes, access } = regroup(kernel.shape, groupAxes(kernel.shape, axes, accessesOf([], kernel.stores)));
   const { stores } = mapAll([], kernel.stores, access);
+  const columns = sizes.at(-1) ?? 1;
+  if (scope === "workgroup" && sizes.length > 1 && columns >= w.limits.invocations && !overwrites(stores)) {
+    writeRows(w, sizes, stores);
+    return 1;
+  }
   return eachPoint(w, scope, sizeOf(sizes), (index) => {
     new PointWriter(w, splitIndex(w, index, sizes)).storeAll(stores);
   });
+}
+
+/** Row after row, with the invocations side by side in each: what a row has in common is computed once. */
+function writeRows(w: ShaderWriter, sizes: readonly number[], stores: readonly Store[]): void {
+  const rows = sizes.slice(0, -1);
+  const row = w.fresh("row");
+  w.block(`for (var ${row} = 0u; ${row} < ${sizeOf(rows)}u; ${row}++)`, () => {
+    const outer = splitIndex(w, row, rows);
+    const values = stores.map(({ value }) => value);
+    const before = beforeLoop(w, values, [...outer, "0u"], new Set([rows.length]));
+    eachPoint(w, "workgroup", sizes.at(-1) ?? 1, (column) => {
+      new PointWriter(w, [...outer, column], undefined, before).storeAll(stores);
+    });
+  });
+}
+
+/** Whether something is stored that all of a row reads: it may not be read ahead of time. */
+function overwrites(stores: readonly Store[]): boolean {
+  const stored = new Set(stores.map(({ buffer }) => buffer));
+  let found = false;
+  for (const { value } of stores) {
+    visitExpression(value, (node) => {
+      if (node.kind === "read" || node.kind === "gather") {
+        found ||= stored.has(node.buffer) && (node.kind === "gather" || node.access.strides.at(-1) === 0);
+      }
+    });
+  }
+  return found;
 }

@@ -1,5 +1,5 @@
 /** Scalar expressions at one point of a kernel: each node is computed once, each address as well. */
-import type { Access, Expression, Store } from "@banach/autograd/backend";
+import { type Access, childrenOf, type Expression, type Store, visitExpression } from "@banach/autograd/backend";
 import { literal, operationText } from "../wgsl/operations.ts";
 import type { ShaderWriter } from "./shader-writer.ts";
 
@@ -31,17 +31,77 @@ export function splitIndex(w: ShaderWriter, linear: string, sizes: readonly numb
     const size = sizes[axis] ?? 1;
     if (position === long.length - 1) names[axis] = rest;
     else {
-      names[axis] = w.let(`${rest} % ${size}u`, "i");
-      rest = w.let(`${rest} / ${size}u`, "r");
+      // Not every compiler of shaders knows this one.
+      const bits = Math.log2(size);
+      const isPower = Number.isInteger(bits);
+      names[axis] = w.let(isPower ? `${rest} & ${size - 1}u` : `${rest} % ${size}u`, "i");
+      rest = w.let(isPower ? `${rest} >> ${bits}u` : `${rest} / ${size}u`, "r");
     }
   }
   return names;
+}
+
+/** What is known before a loop over some axes: values that do not change in it, and the parts of addresses that do not. */
+export interface BeforeLoop {
+  readonly values: ReadonlyMap<Expression, string>;
+  readonly bases: ReadonlyMap<Access, string>;
+  readonly moving: ReadonlySet<number>;
+}
+
+/**
+ * Computes what a loop over the axes `moving` would compute again and again: compilers of shaders do not move loads, and
+ * some move nothing. Nothing that the loop stores may be read here.
+ */
+export function beforeLoop(
+  w: ShaderWriter,
+  roots: readonly Expression[],
+  axes: readonly string[],
+  moving: ReadonlySet<number>,
+): BeforeLoop {
+  const still = axes.map((name, axis) => (moving.has(axis) ? "0u" : name));
+  const point = new PointWriter(w, still);
+  const values = new Map<Expression, string>();
+  const bases = new Map<Access, string>();
+  const known = new Map<Expression, boolean>();
+  const isInvariant = (node: Expression): boolean => {
+    let result = known.get(node);
+    if (result === undefined) {
+      const access = accessOf(node);
+      const stays = access?.strides.every((stride, axis) => stride === 0 || !moving.has(axis)) ?? true;
+      // Every child is asked, so that what stays below something that moves is found.
+      const children = childrenOf(node).map(isInvariant);
+      result = stays && node.kind !== "accumulated" && children.every((child) => child);
+      known.set(node, result);
+    }
+    return result;
+  };
+  for (const root of roots) {
+    isInvariant(root);
+    visitExpression(root, (node) => {
+      for (const child of childrenOf(node)) if (!isInvariant(node) && isInvariant(child)) values.set(child, "");
+      const access = accessOf(node);
+      if (access !== null && !isInvariant(node)) bases.set(access, "");
+    });
+    if (isInvariant(root)) values.set(root, "");
+  }
+  for (const node of values.keys()) values.set(node, point.value(node));
+  for (const access of bases.keys()) {
+    const strides = access.strides.map((stride, axis) => (moving.has(axis) ? 0 : stride));
+    bases.set(access, point.address({ ...access, strides }));
+  }
+  return { values, bases, moving };
+}
+
+function accessOf(node: Expression): Access | null {
+  if (node.kind === "bits") return node.counter;
+  return node.kind === "read" || node.kind === "index" || node.kind === "gather" ? node.access : null;
 }
 
 export class PointWriter {
   private readonly w: ShaderWriter;
   private readonly axes: readonly string[];
   private readonly accumulated: string | undefined;
+  private readonly before: BeforeLoop | undefined;
   private readonly done = new Map<Expression, string>();
   /** By what was computed: before anything is stored, equal text has equal value. */
   private readonly names = new Map<string, string>();
@@ -49,8 +109,10 @@ export class PointWriter {
   /**
    * @param axes the index along each axis
    * @param accumulated what an epilogue finishes
+   * @param before of a loop that the point is in
    */
-  constructor(w: ShaderWriter, axes: readonly string[], accumulated?: string) {
+  constructor(w: ShaderWriter, axes: readonly string[], accumulated?: string, before?: BeforeLoop) {
+    this.before = before;
     this.w = w;
     this.axes = axes;
     this.accumulated = accumulated;
@@ -58,7 +120,7 @@ export class PointWriter {
 
   /** The name or the literal of a value. */
   value(node: Expression): string {
-    const known = this.done.get(node);
+    const known = this.done.get(node) ?? this.before?.values.get(node);
     if (known !== undefined) return known;
     const text = this.compute(node);
     const isName = node.kind === "constant" || node.kind === "accumulated";
@@ -76,8 +138,19 @@ export class PointWriter {
   }
 
   address(access: Access): string {
-    const text = addressText(this.w, access, this.axes);
+    const text = this.addressText(access);
     return text.includes(" ") ? this.named(text, "a") : text;
+  }
+
+  private addressText(access: Access): string {
+    const { w, axes, before } = this;
+    const base = before?.bases.get(access);
+    if (before === undefined || base === undefined) return addressText(w, access, axes);
+    const strides = access.strides.map((stride, axis) => (before.moving.has(axis) ? stride : 0));
+    const moved = addressText(w, { offset: 0, strides, loops: [] }, axes);
+    if (base === "0u") return moved;
+    // A text that begins with 0 subtracts.
+    return moved.startsWith("0u -") ? `${base}${moved.slice(2)}` : `${base} + ${moved}`;
   }
 
   private named(text: string, hint: string): string {

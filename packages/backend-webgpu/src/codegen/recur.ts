@@ -17,7 +17,7 @@ import {
   type Store,
 } from "@banach/autograd/backend";
 import { literal, scalarType } from "../wgsl/operations.ts";
-import { PointWriter, splitIndex } from "./point-writer.ts";
+import { beforeLoop, type BeforeLoop, PointWriter, splitIndex } from "./point-writer.ts";
 import { eachPoint, type Scope } from "./scope.ts";
 import type { ShaderLimits, ShaderWriter } from "./shader-writer.ts";
 
@@ -187,10 +187,11 @@ function chunkOf(w: ShaderWriter, { length }: Plan, chunk: string, size: number)
 
 /** Runs h through some steps, and stores what the kernel stores at each. */
 function runSteps(w: ShaderWriter, plan: Plan, row: string, steps: Steps, h: string): void {
-  eachStep(w, plan, row, steps, (point) => {
-    const terms = new PointWriter(w, point);
+  const values = [plan.a, plan.b, ...plan.stores.map(({ value }) => value)];
+  eachStep(w, plan, row, steps, values, (point, before) => {
+    const terms = new PointWriter(w, point, undefined, before);
     w.line(`${h} = ${terms.value(plan.a)} * ${h} + ${terms.value(plan.b)};`);
-    new PointWriter(w, point, h).storeAll(plan.stores);
+    new PointWriter(w, point, h, before).storeAll(plan.stores);
   });
 }
 
@@ -201,8 +202,8 @@ interface AffineMap {
 }
 
 function composeSteps(w: ShaderWriter, plan: Plan, row: string, steps: Steps, { scale, offset }: AffineMap): void {
-  eachStep(w, plan, row, steps, (point) => {
-    const terms = new PointWriter(w, point);
+  eachStep(w, plan, row, steps, [plan.a, plan.b], (point, before) => {
+    const terms = new PointWriter(w, point, undefined, before);
     const a = terms.value(plan.a);
     w.line(`${offset} = ${a} * ${offset} + ${terms.value(plan.b)};`);
     w.line(`${scale} = ${a} * ${scale};`);
@@ -214,13 +215,16 @@ function eachStep(
   { before, rows, length, reverse }: Plan,
   row: string,
   { from, to }: Steps,
-  body: (point: readonly string[]) => void,
+  values: readonly Expression[],
+  body: (point: readonly string[], before: BeforeLoop) => void,
 ): void {
   const others = splitIndex(w, row, rows);
+  const pointAt = (time: string): readonly string[] => [...others.slice(0, before), time, ...others.slice(before)];
+  const known = beforeLoop(w, values, pointAt("0u"), new Set([before]));
   const step = w.fresh("t");
   w.block(`for (var ${step} = ${from}; ${step} < ${to}; ${step}++)`, () => {
     const time = reverse ? w.let(`${length - 1}u - ${step}`, "t") : step;
-    body([...others.slice(0, before), time, ...others.slice(before)]);
+    body(pointAt(time), known);
   });
 }
 

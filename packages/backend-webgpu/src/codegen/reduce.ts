@@ -15,7 +15,7 @@ import {
   visitExpression,
 } from "@banach/autograd/backend";
 import { literal, operationText, scalarType } from "../wgsl/operations.ts";
-import { PointWriter, splitIndex } from "./point-writer.ts";
+import { beforeLoop, PointWriter, splitIndex } from "./point-writer.ts";
 import type { Scope } from "./scope.ts";
 import type { ShaderLimits, ShaderWriter } from "./shader-writer.ts";
 
@@ -139,12 +139,12 @@ function contiguity(value: Expression, axis: number | undefined): number {
   return score;
 }
 
-function dealOf(w: ShaderWriter, plan: ReducePlan, points: number, terms: number): Deal {
+function dealOf(w: ShaderWriter, scope: Scope, plan: ReducePlan, points: number, terms: number): Deal {
   const partsFirst = contiguity(plan.value, plan.reduced.at(-1)) >= contiguity(plan.value, plan.kept.at(-1));
   let perPoint = 1;
   // Rows that are read along themselves want neighbours on neighbouring terms, however many points there are.
   const { busy, tiles } = w.limits.tuning;
-  const enough = partsFirst && tiles ? Infinity : busy;
+  const enough = partsFirst && tiles ? Infinity : scope === "grid" ? busy : w.limits.invocations;
   while (perPoint < w.limits.invocations && terms > ALONE * perPoint && points * perPoint < enough) perPoint *= 2;
   return { perPoint, partsFirst };
 }
@@ -163,15 +163,16 @@ export function writeReduce(w: ShaderWriter, kernel: ReduceKernel, scope: Scope)
   const points = sizeOf(plan.kept.map((axis) => plan.sizes[axis] ?? 1));
   const terms = sizeOf(plan.reduced.map((axis) => plan.sizes[axis] ?? 1));
   const accumulator = new Accumulator(w, kernel.combine, kernel.value.dtype);
-  return shared(w, scope, points, dealOf(w, plan, points, terms), accumulator, {
+  return shared(w, scope, points, dealOf(w, scope, plan, points, terms), accumulator, {
     terms: (point, first, step, lane) => {
       const kept = splitIndex(
         w,
         point,
         plan.kept.map((axis) => plan.sizes[axis] ?? 1),
       );
+      const term = termsOf(w, plan, kept);
       eachTerm(w, first, step, `${terms}u`, (k) => {
-        accumulator.add(lane, [termOf(w, plan, kept, k), k]);
+        accumulator.add(lane, [term(k), k]);
       });
     },
     finish: (point, lane) => {
@@ -185,13 +186,22 @@ export function writeReduce(w: ShaderWriter, kernel: ReduceKernel, scope: Scope)
   });
 }
 
-function termOf(w: ShaderWriter, plan: ReducePlan, kept: readonly string[], k: string): string {
-  const reduced = splitIndex(
-    w,
-    k,
-    plan.reduced.map((axis) => plan.sizes[axis] ?? 1),
-  );
-  return new PointWriter(w, [...kept, ...reduced]).value(plan.value);
+/** What computes a term of a point, in a loop that begins after this. */
+function termsOf(
+  w: ShaderWriter,
+  { sizes, kept, reduced, value }: ReducePlan,
+  at: readonly string[],
+): (k: string) => string {
+  const outer = [...at, ...reduced.map(() => "0u")];
+  const before = beforeLoop(w, [value], outer, new Set(reduced));
+  return (k) => {
+    const inner = splitIndex(
+      w,
+      k,
+      reduced.map((axis) => sizes[axis] ?? 1),
+    );
+    return new PointWriter(w, [...at.slice(0, kept.length), ...inner], undefined, before).value(value);
+  };
 }
 
 function eachTerm(w: ShaderWriter, first: string, step: number, end: string, body: (k: string) => void): void {
@@ -297,8 +307,9 @@ export function writeParts(w: ShaderWriter, kernel: ReduceKernel, parts: number,
         plan.kept.map((axis) => plan.sizes[axis] ?? 1),
       );
       const from = w.let(`(${task} % ${parts}u) * ${chunk}u`, "from");
+      const term = termsOf(w, plan, kept);
       eachTerm(w, `${from} + ${first}`, step, `min(${from} + ${chunk}u, ${terms}u)`, (k) => {
-        accumulator.add(lane, [termOf(w, plan, kept, k), k]);
+        accumulator.add(lane, [term(k), k]);
       });
     },
     finish: (task, lane) => {

@@ -10,10 +10,12 @@ export function eachPoint(w: ShaderWriter, scope: Scope, count: number, body: (i
   const index = w.fresh("p");
   if (scope === "grid") {
     w.line(`let ${index} = group * ${invocations}u + lane;`);
-    w.block(`if (${index} < ${count}u)`, () => {
+    const workgroups = Math.ceil(count / invocations);
+    const isExact = count === w.groupsOf(workgroups) * invocations;
+    w.block(isExact ? "" : `if (${index} < ${count}u)`, () => {
       body(index);
     });
-    return Math.ceil(count / invocations);
+    return workgroups;
   }
   if (count === invocations) {
     w.block("", () => {

@@ -4,14 +4,14 @@ import { findGpu } from "./find-gpu.ts";
 import { LIMIT_NAMES, type LimitName, nameOf } from "./open-device.ts";
 
 /** Ways to ask for an adapter. */
-const REQUESTS = {
+const REQUESTS: Readonly<Record<AdapterRequest, GPURequestAdapterOptions>> = {
   default: {},
   "high-performance": { powerPreference: "high-performance" },
   "low-power": { powerPreference: "low-power" },
   fallback: { forceFallbackAdapter: true },
-} as const satisfies Readonly<Record<string, GPURequestAdapterOptions>>;
+};
 
-export type AdapterRequest = keyof typeof REQUESTS;
+export type AdapterRequest = "default" | "high-performance" | "low-power" | "fallback";
 
 export interface AdapterDescription {
   readonly name: string;

@@ -49,7 +49,7 @@ export interface OpenedDevice {
 }
 
 /** Invocations per workgroup: more than this brings nothing, and on a processor keeps a core waiting for another. */
-const INVOCATIONS = { hardware: 256, software: 64 };
+const INVOCATIONS = { hardware: 256, software: 256 };
 
 export async function openDevice(options: WebGpuOptions): Promise<OpenedDevice> {
   const { device, limits = "adapter", float16 = false } = options;
