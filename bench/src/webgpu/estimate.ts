@@ -39,7 +39,7 @@ export function estimate(graph: Graph, loopSteps: readonly number[] = []): Estim
   return {
     equations: equationsIn(graph),
     executed: executedIn(graph, [...loopSteps]),
-    ...kernelsIn(lower(graph, forWorkgroups), left),
+    ...kernelsIn(lower(graph, forWorkgroups()), left),
   };
 }
 

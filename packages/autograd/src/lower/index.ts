@@ -21,7 +21,7 @@ export { type MemoryPlan, type Places, planLocals, planMemory, type PlanOptions 
 export { printProgram } from "./print-program.ts";
 export { planReduce, type ReducePlan } from "./reduce-plan.ts";
 export { substituteBuffers } from "./substitute.ts";
-export { forWorkgroups } from "./workgroups.ts";
+export { FEW_WORKGROUPS, forWorkgroups, MANY_WORKGROUPS, type WorkgroupLimits } from "./workgroups.ts";
 export {
   type Combine,
   type ContractKernel,

@@ -1,5 +1,12 @@
 /** Writes one compute shader: the statements of its entry point, and whatever they turn out to need around them. */
-import type { DType, LoopCounter, ProgramBuffer } from "@banach/autograd/backend";
+import {
+  type DType,
+  FEW_WORKGROUPS,
+  type LoopCounter,
+  MANY_WORKGROUPS,
+  type ProgramBuffer,
+  type WorkgroupLimits,
+} from "@banach/autograd/backend";
 import { functionsText } from "../wgsl/functions.ts";
 import { literal } from "../wgsl/operations.ts";
 import type { Layout, Place } from "./layout.ts";
@@ -37,13 +44,15 @@ export interface Tuning {
   readonly busy: number;
   /** Whether data that a workgroup shares is faster in its own memory, and waiting for each other is cheap. */
   readonly tiles: boolean;
+  /** How loops over rows are divided. */
+  readonly rows: WorkgroupLimits;
 }
 
 /** Thousands of invocations hide each other's latency. */
-export const HARDWARE: Tuning = { busy: 16384, tiles: true };
+export const HARDWARE: Tuning = { busy: 16384, tiles: true, rows: MANY_WORKGROUPS };
 
 /** A processor plays the GPU: a few cores, caches, and a barrier is a switch of context per invocation. */
-export const SOFTWARE: Tuning = { busy: 64, tiles: false };
+export const SOFTWARE: Tuning = { busy: 64, tiles: false, rows: FEW_WORKGROUPS };
 
 /** Workgroups along x and y. */
 export function gridOf(workgroups: number, { workgroupsPerDimension }: ShaderLimits): readonly [number, number] {

@@ -54,7 +54,7 @@ export async function webgpuBackend(options: WebGpuOptions = {}): Promise<Backen
       requireDTypes(graph, label, "webgpu", dtypes);
       requireDonated(donate, graph, label);
       const shaders = writeProgram(
-        lower(graph, options.fuseLoops === false ? keptApart : forWorkgroups),
+        lower(graph, options.fuseLoops === false ? keptApart : forWorkgroups(limits.tuning.rows)),
         limits,
         slabBytes,
       );
