@@ -17,8 +17,8 @@ interface Globals {
   readonly process?: { readonly versions?: { readonly node?: string } };
 }
 
-/** Of this process: Dawn crashes when its entry is collected before what was made with it. */
-let dawnGpu: GPU | undefined;
+/** Of this process, from the first call on: Dawn crashes when an entry is collected before what was made with it. */
+let dawnGpu: Promise<GPU> | undefined;
 
 /** The entry to WebGPU. Rejects with BackendUnavailableError, saying what to install. */
 export async function findGpu(): Promise<GPU> {
@@ -29,7 +29,15 @@ export async function findGpu(): Promise<GPU> {
       "webgpu: this browser has no navigator.gpu; use a current one, on a page that is served by https or localhost",
     );
   }
-  if (dawnGpu !== undefined) return dawnGpu;
+  dawnGpu ??= openDawn().catch((error: unknown) => {
+    // It may be installed by the next time.
+    dawnGpu = undefined;
+    throw error;
+  });
+  return dawnGpu;
+}
+
+async function openDawn(): Promise<GPU> {
   let dawn: { readonly create: (options: string[]) => GPU };
   try {
     dawn = (await import(/* @vite-ignore */ DAWN)) as typeof dawn;
@@ -39,6 +47,5 @@ export async function findGpu(): Promise<GPU> {
       cause,
     });
   }
-  dawnGpu = dawn.create([LOOPED_ZEROS]);
-  return dawnGpu;
+  return dawn.create([LOOPED_ZEROS]);
 }
