@@ -120,7 +120,7 @@ export class Encoder {
   /** Several iterations at a time; from the last one on, dispatches have nothing to do. */
   private async ahead(loop: ReadyWhile): Promise<void> {
     const { test, body, maxSteps, gate } = loop;
-    if (gate === null) return;
+    if (gate === null || maxSteps === 0) return;
     // Written in the order of submissions: earlier loops are on their way.
     this.submit();
     this.device.queue.writeBuffer(gate.sizes, 0, gate.template);
@@ -133,21 +133,23 @@ export class Encoder {
         this.dispatch(gate.dispatch);
         this.encode(body);
       }
-      if (made === maxSteps) {
-        loop.expected = made;
-        break;
+      // Whether the next one would be made. After the last one only the count is of interest: it may have ended before.
+      if (made < maxSteps) {
+        this.encode(test);
+        this.dispatch(gate.dispatch);
       }
-      // Whether the next one would be made.
-      this.encode(test);
-      this.dispatch(gate.dispatch);
       this.sizes = null;
       const { isUp, steps } = await this.look(loop);
       loop.expected = Math.max(1, steps);
-      if (!isUp) break;
+      if (!isUp || made === maxSteps) break;
       // The test was made and holds: only the body is left of this iteration.
       this.sizes = gate.sizes;
       this.encode(body);
       made++;
+      if (made === maxSteps) {
+        loop.expected = made;
+        break;
+      }
       ahead = Math.min(MOST_AHEAD, 2 * ahead);
     }
     this.sizes = null;
@@ -159,8 +161,8 @@ export class Encoder {
       { place: flag, bytes: 4 },
       { place: steps, bytes: bytesOf(steps) },
     ]);
-    const [isUp = 0, ...made] = new Int32Array(bytes);
-    return { isUp: isUp !== 0, steps: Math.max(...made) };
+    const read = new Int32Array(bytes);
+    return { isUp: read[0] !== 0, steps: most(read.subarray(1)) };
   }
 
   private readBack(wanted: readonly Wanted[]): Promise<ArrayBuffer> {
@@ -276,6 +278,9 @@ export class Encoder {
 
 /** Bytes of a temporary. */
 export const bytesOf = (place: BoundPlace): number => (place.kind === "arena" ? place.bytes : 4);
+
+/** The largest of the counts of rows, of which there may be very many. */
+export const most = (counts: Int32Array): number => counts.reduce((found, count) => Math.max(found, count), 0);
 
 function valuesOf(length: number, reverse: boolean): readonly number[] {
   return Array.from({ length }, (_, i) => (reverse ? length - 1 - i : i));

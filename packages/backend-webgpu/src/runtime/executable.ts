@@ -1,7 +1,7 @@
 /** A compiled program: pipelines in order, run on buffers of the backend. */
 import { BanachError, type Buffer, type Executable, type RunReport, type TensorType } from "@banach/autograd/backend";
 import type { ProgramShaders } from "../codegen/program-shaders.ts";
-import { bytesOf, Encoder, type Sent } from "./encoder.ts";
+import { bytesOf, Encoder, most, type Sent } from "./encoder.ts";
 import type { GpuBuffer } from "./memory.ts";
 import type { ReadyProgram } from "./ready.ts";
 import type { Session } from "./session.ts";
@@ -125,7 +125,7 @@ export class WebGpuExecutable implements Executable {
     return this.parts.shaders.steps.map((place) => {
       const counts = new Int32Array(data ?? new ArrayBuffer(0), offset, bytesOf(place) / 4);
       offset += bytesOf(place);
-      return counts.reduce((most, count) => Math.max(most, count), 0);
+      return most(counts);
     });
   }
 }
