@@ -9,6 +9,8 @@ export abstract class OwnedBuffer implements Buffer {
   readonly byteLength: number;
   private readonly books: Books;
   private end: "live" | "donated" | "disposed" = "live";
+  /** Whether a run that has not ended was given the buffer to keep. */
+  private isTaken = false;
 
   constructor(books: Books, type: TensorType) {
     this.books = books;
@@ -17,7 +19,9 @@ export abstract class OwnedBuffer implements Buffer {
   }
 
   get state(): BufferState {
-    return this.end === "live" && this.books.isLost ? "lost" : this.end;
+    if (this.end !== "live") return this.end;
+    if (this.books.isLost) return "lost";
+    return this.isTaken ? "donated" : "live";
   }
 
   /** Neither donated nor disposed, though perhaps lost. */
@@ -31,10 +35,19 @@ export abstract class OwnedBuffer implements Buffer {
 
   /** Throws DisposedBufferError or DonatedBufferError, which say `what`, if the buffer has ended. */
   requireLive(what: string): void {
-    if (this.end === "live") return;
+    if (this.end === "live" && !this.isTaken) return;
     const culprit = `${what}, ${formatType(this.type)},`;
     if (this.end === "disposed") throw new DisposedBufferError(`${culprit} was disposed`);
     throw new DonatedBufferError(`${culprit} was donated to an earlier run; use what that run returned instead`);
+  }
+
+  /** From here on the buffer is as a donated one to others, but has what it has: the run may fail, and give it back. */
+  take(): void {
+    this.isTaken = true;
+  }
+
+  giveBack(): void {
+    this.isTaken = false;
   }
 
   donate(): void {

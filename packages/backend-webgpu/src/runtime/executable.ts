@@ -47,12 +47,15 @@ export class WebGpuExecutable implements Executable {
     const outputs = session.memory.create(label, this.outputs);
     session.memory.notePeak(this.temporaryBytes);
     for (const buffer of inputs) buffer.pin();
+    for (const i of this.donated) inputs[i]?.take();
     this.running++;
     try {
       const sent = await session.inTurn(() => this.send(inputs, outputs));
+      const loopSteps = this.countsIn(await sent.counts);
       for (const i of this.donated) inputs[i]?.donate();
-      return { outputs, loopSteps: this.countsIn(await sent.counts) };
+      return { outputs, loopSteps };
     } catch (error) {
+      for (const i of this.donated) inputs[i]?.giveBack();
       for (const output of outputs) output[Symbol.dispose]();
       throw await session.explained(error, label);
     } finally {

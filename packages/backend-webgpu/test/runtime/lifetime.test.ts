@@ -171,6 +171,47 @@ describe("runs that overlap", () => {
     expect(backend.memory().liveBytes).toBe(0);
   });
 
+  it("have what is donated to them from the call on, and give it back where they fail", async () => {
+    const fake = await FakeDevice.open();
+    await using backend = await webgpuBackend({ device: fake.device });
+    for (const [f, value] of [
+      [double, 10],
+      [countTo(64), 64],
+    ] as const) {
+      using taking = await compile(backend, f, 1, [0]);
+      using other = await compile(backend, double, 1);
+      const input = write(backend, 1, 5);
+      fake.nextSubmission = "the planted fault";
+      const failing = taking.run([input]);
+      expect(input.state).toBe("donated");
+      for (const late of [() => taking.run([input]), () => other.run([input]), () => backend.read(input)]) {
+        expect(await failure(late)).toBeInstanceOf(DonatedBufferError);
+      }
+      expect((await failure(() => failing)).message).toMatch(/the planted fault/);
+      expect(input.state).toBe("live");
+      expect(await values(backend, input)).toEqual(new Set([5]));
+
+      const [first, second] = await Promise.allSettled([taking.run([input]), taking.run([input])]);
+      expect(second).toMatchObject({ status: "rejected", reason: expect.any(DonatedBufferError) as unknown });
+      if (first.status === "rejected") throw first.reason;
+      const [output] = first.value.outputs;
+      expect(await values(backend, output!)).toEqual(new Set([value]));
+      output![Symbol.dispose]();
+      expect(input.state).toBe("donated");
+
+      // What is disposed on the way is not used again before the run has ended.
+      const left = write(backend, 1, 7);
+      const leaving = taking.run([left]);
+      left[Symbol.dispose]();
+      write(backend, 1, 99)[Symbol.dispose]();
+      const [last] = (await leaving).outputs;
+      expect(await values(backend, last!)).toEqual(new Set([f === double ? 14 : 64]));
+      last![Symbol.dispose]();
+      expect(backend.memory()).toMatchObject({ liveBuffers: 0, liveBytes: 0 });
+    }
+    fake.real.destroy();
+  });
+
   it("end well where their executable is disposed before they do", async () => {
     await using backend = await webgpuBackend();
     const input = write(backend, 1, 0);
