@@ -2,6 +2,7 @@
 import {
   type DType,
   type MemoryPlan,
+  OutOfMemoryError,
   type Places,
   planLocals,
   planMemory,
@@ -39,18 +40,30 @@ export function storageBytes(dtype: DType, size: number): number {
 
 const roundUp = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
+/** For messages of errors. */
+export interface LayoutOwner {
+  readonly label: string;
+  /** Bytes that are live as the program is compiled. */
+  readonly live: number;
+}
+
 /** The places of one program. */
 export class Layout {
   readonly plan: MemoryPlan;
   private readonly places = new Map<ProgramBuffer, Place>();
   private readonly program: Program;
   private readonly slabBytes: number;
+  private readonly owner: LayoutOwner;
   /** Bytes used of every slab. */
   private readonly used: number[] = [];
 
-  /** @param slabBytes the largest binding, of which a slab is one */
-  constructor(program: Program, slabBytes: number) {
+  /**
+   * Throws OutOfMemoryError for a temporary that fits in no slab.
+   * @param slabBytes the largest binding, of which a slab is one
+   */
+  constructor(program: Program, slabBytes: number, owner: LayoutOwner) {
     this.program = program;
+    this.owner = owner;
     this.slabBytes = Math.floor(slabBytes / ALIGNMENT) * ALIGNMENT;
     this.plan = planMemory(program, ALIGNMENT, { elementBytes, slabBytes: this.slabBytes });
     program.inputs.forEach((buffer, index) => this.places.set(buffer, { kind: "input", index }));
@@ -73,7 +86,7 @@ export class Layout {
     return place;
   }
 
-  /** Bytes for one dispatch at a time, behind what is planned. */
+  /** Bytes for one dispatch at a time, behind what is planned. Throws OutOfMemoryError if they fit in no slab. */
   scratch(bytes: number): ArenaPlace {
     const planned = this.plan.bytes;
     const slab = Math.floor(planned / this.slabBytes);
@@ -88,6 +101,14 @@ export class Layout {
   }
 
   private arena(slab: number, offset: number, bytes: number): ArenaPlace {
+    if (offset + bytes > this.slabBytes) {
+      const { label, live } = this.owner;
+      throw new OutOfMemoryError(`${label}: a temporary is larger than a binding of this device may be`, {
+        requested: bytes,
+        limit: this.slabBytes,
+        live,
+      });
+    }
     while (this.used.length <= slab) this.used.push(0);
     this.used[slab] = Math.max(this.used[slab] ?? 0, roundUp(offset + bytes));
     return { kind: "arena", slab, offset, bytes };

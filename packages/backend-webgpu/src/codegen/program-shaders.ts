@@ -16,7 +16,7 @@ import {
 } from "@banach/autograd/backend";
 import { scalarType } from "../wgsl/operations.ts";
 import { fitBindings } from "./fit-bindings.ts";
-import { Layout, type Place, storageBytes } from "./layout.ts";
+import { Layout, type LayoutOwner, type Place, storageBytes } from "./layout.ts";
 import { chunksOf, type ChunkMaps, type Chunks, writeCarries, writeChunks, writeMaps, writeTogether } from "./recur.ts";
 import { partsOf, partTypes, writeParts, writeWhole } from "./reduce.ts";
 import { isRegion, writeRegion } from "./region.ts";
@@ -62,13 +62,18 @@ export interface ProgramShaders {
   readonly steps: readonly Place[];
 }
 
-/** Writes the shaders of a program. */
-export function writeProgram(given: Program, limits: ShaderLimits, slabBytes: number): ProgramShaders {
+/** Writes the shaders of a program. Throws OutOfMemoryError, which says `what`, for a temporary that fits in no slab. */
+export function writeProgram(
+  given: Program,
+  limits: ShaderLimits,
+  slabBytes: number,
+  what: LayoutOwner = { label: "program", live: 0 },
+): ProgramShaders {
   const program = limits.tuning.tiles ? splitContractions(given) : given;
   // Besides inputs and outputs, a dispatch may bind every slab, and scratch memory.
   const slabs = Math.max(1, Math.ceil(planMemory(program, 256).bytes / slabBytes));
   const { program: fitted, copies } = fitBindings(program, limits.storageBuffers - slabs - 1);
-  const layout = new Layout(fitted, slabBytes);
+  const layout = new Layout(fitted, slabBytes, what);
   const steps: Place[] = [];
   const actions = actionsOf(fitted.steps, { layout, limits, copies, outermost: (place) => steps.push(place) });
   return { actions, slabs: layout.slabs, steps };

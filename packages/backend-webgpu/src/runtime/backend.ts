@@ -40,12 +40,12 @@ export async function webgpuBackend(options: WebGpuOptions = {}): Promise<Backen
     "bool",
     ...(device.features.has("shader-f16") ? (["float16"] as const) : []),
   ]);
-  const slabBytes = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
+  const { maxBufferBytes } = memory;
   let disposal: Promise<void> | null = null;
   return {
     name: "webgpu",
     notes,
-    limits: { maxBufferBytes: slabBytes, dtypes, ieeeNonFinite: false },
+    limits: { maxBufferBytes, dtypes, ieeeNonFinite: false },
     lost: session.lost,
     compile: async (graph, { donate = [], label = "graph", signal } = {}) => {
       memory.requirePresent(`compile of ${label}`);
@@ -56,7 +56,8 @@ export async function webgpuBackend(options: WebGpuOptions = {}): Promise<Backen
       const shaders = writeProgram(
         lower(graph, options.fuseLoops === false ? keptApart : forWorkgroups(limits.tuning.rows)),
         limits,
-        slabBytes,
+        maxBufferBytes,
+        { label, live: memory.liveBytes },
       );
       const maker = new ProgramMaker(device, session.pipelines, limits);
       try {

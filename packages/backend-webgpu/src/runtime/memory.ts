@@ -63,6 +63,8 @@ export class GpuBuffer extends OwnedBuffer {
 
 export class Memory extends BufferBooks<GpuBuffer> {
   readonly device: GPUDevice;
+  /** Bytes of the largest buffer: as much as one binding binds. */
+  readonly maxBufferBytes: number;
   private readonly idle = new Map<number, Allocation[]>();
   private idleBytes = 0;
   private arenaBytes = 0;
@@ -71,6 +73,9 @@ export class Memory extends BufferBooks<GpuBuffer> {
   constructor(device: GPUDevice) {
     super();
     this.device = device;
+    const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
+    // Whole words, of which storage consists.
+    this.maxBufferBytes = Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / 4) * 4;
   }
 
   get stats(): MemoryStats {
@@ -85,7 +90,7 @@ export class Memory extends BufferBooks<GpuBuffer> {
 
   /** New buffers, all or none. Throws OutOfMemoryError for one that is larger than any may be. */
   create(what: string, types: readonly TensorType[]): GpuBuffer[] {
-    const limit = this.device.limits.maxBufferSize;
+    const limit = this.maxBufferBytes;
     for (const type of types) {
       const requested = storageBytes(type.dtype, sizeOf(type.shape));
       if (requested > limit) throw this.tooLarge(`${what}: ${formatType(type)}`, requested, limit);
@@ -107,7 +112,7 @@ export class Memory extends BufferBooks<GpuBuffer> {
   }
 
   private allocate(bytes: number, what: string): Allocation {
-    const size = Math.ceil(bytes / GRAIN) * GRAIN;
+    const size = Math.min(Math.ceil(bytes / GRAIN) * GRAIN, this.maxBufferBytes);
     const known = this.idle.get(size)?.pop();
     if (known !== undefined) {
       this.idleBytes -= size;
@@ -117,7 +122,7 @@ export class Memory extends BufferBooks<GpuBuffer> {
     return this.make(size, usage, what);
   }
 
-  /** Memory that the pool does not get back. */
+  /** New memory, whoever it is for. */
   make(bytes: number, usage: number, what: string): Allocation {
     const { device } = this;
     device.pushErrorScope("validation");
@@ -145,7 +150,7 @@ export class Memory extends BufferBooks<GpuBuffer> {
 
   /** What the device reported as the error that it is; of live tensors it names those that have their memory for sure. */
   explain(error: GPUError, what: string, requested: number, live: number = this.liveBytes): Error {
-    const limit = this.device.limits.maxBufferSize;
+    const limit = this.maxBufferBytes;
     return fromGpuError(
       error,
       what,

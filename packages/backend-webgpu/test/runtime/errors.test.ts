@@ -1,5 +1,7 @@
-import { BackendLostError, BanachError, OutOfMemoryError } from "@banach/autograd/backend";
+import { array, makeGraph, type Tracer } from "@banach/autograd";
+import { BackendLostError, BanachError, lower, OutOfMemoryError } from "@banach/autograd/backend";
 import { describe, expect, it } from "vitest";
+import { Layout } from "../../src/codegen/layout.ts";
 import { webgpuBackend } from "../../src/index.ts";
 import { GpuBuffer } from "../../src/runtime/memory.ts";
 import { FakeDevice } from "./fake-device.ts";
@@ -22,7 +24,7 @@ describe("a device that has no memory left", () => {
     const missing = write(backend, 300, 1);
     const error = await failure(() => backend.read(missing));
     expect(error).toBeInstanceOf(OutOfMemoryError);
-    expect(error).toMatchObject({ requested: 300 * KIB, live: 192 * KIB, limit: fake.device.limits.maxBufferSize });
+    expect(error).toMatchObject({ requested: 300 * KIB, live: 192 * KIB, limit: backend.limits.maxBufferBytes });
     expect(error.message).toMatch(
       /^write of float32\[76800\]: the device has no memory left; dispose arrays .* the largest live tensors are float32\[32768\] \(131072 bytes\), float32\[16384\] \(65536 bytes\) \(no room/,
     );
@@ -61,7 +63,7 @@ describe("a device that has no memory left", () => {
     fake.refused = ({ size, label }) => size >= requested && label !== READING;
     const error = await failure(() => big.run([input]));
     expect(error).toBeInstanceOf(OutOfMemoryError);
-    expect(error).toMatchObject({ requested, live, limit: fake.device.limits.maxBufferSize });
+    expect(error).toMatchObject({ requested, live, limit: backend.limits.maxBufferBytes });
     expect(error.message).toMatch(
       /big: the device has no memory left; .* are (float32\[256\] \(1024 bytes\), ){1,2}float32\[128\] \(512 bytes\) /,
     );
@@ -113,17 +115,55 @@ describe("a device that has no memory left", () => {
     fake.real.destroy();
   });
 
-  it("refuses at once what is larger than any buffer of the device", async () => {
+  it("refuses at once what is larger than a binding of the device", async () => {
     const fake = await FakeDevice.open();
     await using backend = await webgpuBackend({ device: fake.device });
-    const length = fake.device.limits.maxBufferSize / 4 + 1;
+    const limit = fake.device.limits.maxStorageBufferBindingSize;
+    expect(limit).toBeLessThan(fake.device.limits.maxBufferSize);
+    const length = limit / 4 + 1;
     // A stand-in for data that no test should allocate.
     const data = Object.defineProperty(new Float32Array(0), "length", { value: length });
     const error = await failure(() => backend.write(data, { dtype: "float32", shape: [length] }));
     expect(error).toBeInstanceOf(OutOfMemoryError);
-    expect(error).toMatchObject({ requested: 4 * length, limit: fake.device.limits.maxBufferSize, live: 0 });
+    expect(error).toMatchObject({ requested: 4 * length, limit, live: 0 });
+    expect(backend.limits.maxBufferBytes).toBe(limit);
     expect(backend.memory().liveBuffers).toBe(0);
     fake.real.destroy();
+  });
+
+  it("refuses results that no binding holds at the run, and temporaries and scratch memory at the compilation", async () => {
+    // Not a multiple of what allocations are multiples of.
+    const limit = 64 * KIB - 4;
+    const fake = await FakeDevice.open({ maxStorageBufferBindingSize: limit });
+    await using backend = await webgpuBackend({ device: fake.device });
+    using most = backend.write(new Float32Array(limit / 4).fill(2), { dtype: "float32", shape: [limit / 4] });
+    using doubling = await compile(backend, double, limit / KIB);
+    const [doubled] = (await doubling.run([most])).outputs;
+    expect(await values(backend, doubled!)).toEqual(new Set([4]));
+    doubled![Symbol.dispose]();
+
+    using input = write(backend, 1, 2);
+    const outer = (x: Tracer): Tracer => x.expandDims(1).mul(x.expandDims(0));
+    using large = await compile(backend, outer, 1, [0], "large");
+    const ofRun = await failure(() => large.run([input]));
+    expect(ofRun).toBeInstanceOf(OutOfMemoryError);
+    expect(ofRun.message).toMatch(/^large: float32\[256,256\] is larger/);
+    expect(ofRun).toMatchObject({ requested: 256 * KIB, limit, live: limit + KIB });
+    expect(input.state).toBe("live");
+
+    const ofCompile = await failure(() => compile(backend, rows, 1, [], "deep"));
+    expect(ofCompile).toBeInstanceOf(OutOfMemoryError);
+    expect(ofCompile.message).toMatch(/^deep: a temporary is larger/);
+    expect(ofCompile).toMatchObject({ requested: 256 * KIB, live: limit + KIB });
+    fake.real.destroy();
+
+    const program = lower(makeGraph(double, array([1, 2])));
+    const layout = new Layout(program, 64 * KIB, { label: "scratching", live: 5 });
+    expect(layout.scratch(64 * KIB).bytes).toBe(64 * KIB);
+    const ofScratch = await failure(() => layout.scratch(64 * KIB + 256));
+    expect(ofScratch).toBeInstanceOf(OutOfMemoryError);
+    expect(ofScratch.message).toMatch(/^scratching: /);
+    expect(ofScratch).toMatchObject({ requested: 64 * KIB + 256, limit: 64 * KIB, live: 5 });
   });
 });
 

@@ -1,5 +1,6 @@
 /** A real device with faults that are planted: memory that runs out, submissions and shaders that are refused, a loss. */
 /// <reference types="@webgpu/types" preserve="true" />
+import type { LimitName } from "../../src/platform/open-device.ts";
 import { openOwnDevice } from "./support.ts";
 
 /** Known by its name, as the real one is. */
@@ -41,7 +42,8 @@ export class FakeDevice {
   private readonly listeners = new Set<(event: GPUUncapturedErrorEvent) => void>();
   private lose: (info: GPUDeviceLostInfo) => void = () => undefined;
 
-  constructor(real: GPUDevice) {
+  /** @param limits that it says it has, instead of its own */
+  constructor(real: GPUDevice, limits: Readonly<Partial<Record<LimitName, number>>> = {}) {
     this.real = real;
     const lost = new Promise<GPUDeviceLostInfo>((resolve) => {
       this.lose = resolve;
@@ -57,6 +59,7 @@ export class FakeDevice {
     this.device = overridden(real, {
       queue,
       lost,
+      limits: overridden(real.limits, limits),
       createBuffer: (descriptor: GPUBufferDescriptor) => this.createBuffer(descriptor),
       createShaderModule: ({ code, ...rest }: GPUShaderModuleDescriptor) =>
         real.createShaderModule({ ...rest, code: code + this.appended }),
@@ -83,8 +86,8 @@ export class FakeDevice {
     });
   }
 
-  static async open(): Promise<FakeDevice> {
-    return new FakeDevice(await openOwnDevice());
+  static async open(limits: Readonly<Partial<Record<LimitName, number>>> = {}): Promise<FakeDevice> {
+    return new FakeDevice(await openOwnDevice(), limits);
   }
 
   /** The device goes away as a driver that crashes makes it. */
