@@ -14,16 +14,37 @@ import {
 
 /**
  * Moves kernels out of loops, from the inside outwards, where they read nothing that the loop writes and are the only ones
- * in it that write what they write. A loop that is never run has them done in vain; they have no other effect.
+ * in it that write what they write. Nothing outside the loop may see that: then a loop that is never run has them done in
+ * vain, and with no other effect.
  */
 export function hoistInvariants(program: Program): Program {
-  return { ...program, steps: program.steps.flatMap(hoisted) };
+  const touches = touchesIn(program.steps);
+  // Who has the results touches them.
+  for (const output of program.outputs) touches.set(output, (touches.get(output) ?? 0) + 1);
+  return { ...program, steps: program.steps.flatMap((step) => hoisted(step, touches)) };
 }
 
-/** A step, and before it what needs not be in it. */
-function hoisted(step: Step): readonly Step[] {
+/** How many times steps, and those in them, touch each buffer. */
+function touchesIn(steps: readonly Step[]): Map<ProgramBuffer, number> {
+  const touches = new Map<ProgramBuffer, number>();
+  visitSteps(steps, (step) => {
+    const touched = isKernel(step)
+      ? [...readBy(step), ...writtenBy(step)]
+      : step.kind === "while"
+        ? [step.flag, step.steps]
+        : [];
+    for (const buffer of touched) touches.set(buffer, (touches.get(buffer) ?? 0) + 1);
+  });
+  return touches;
+}
+
+/**
+ * A step, and before it what needs not be in it.
+ * @param everywhere touches of each buffer in the whole program
+ */
+function hoisted(step: Step, everywhere: ReadonlyMap<ProgramBuffer, number>): readonly Step[] {
   if (isKernel(step)) return [step];
-  const inside = (steps: readonly Step[]): readonly Step[] => steps.flatMap(hoisted);
+  const inside = (steps: readonly Step[]): readonly Step[] => steps.flatMap((inner) => hoisted(inner, everywhere));
   const loop =
     step.kind === "for"
       ? { ...step, body: inside(step.body) }
@@ -36,13 +57,16 @@ function hoisted(step: Step): readonly Step[] {
     // Flags and counts belong to their loops.
     else if (inner.kind === "while") [inner.flag, inner.flag, inner.steps, inner.steps].forEach(wrote);
   });
+  const here = touchesIn([loop]);
+  const isSeenOutside = (buffer: ProgramBuffer): boolean => here.get(buffer) !== everywhere.get(buffer);
   const moved: Kernel[] = [];
+  /** What was read on the way: a value of the iteration before, if it is written later. */
+  const read = new Set<ProgramBuffer>();
   const counter = loop.kind === "for" ? loop.counter : null;
-  const stay = (steps: readonly Step[]): readonly Step[] => {
-    /** What was read on the way: a value of the iteration before, if it is written later. */
-    const read = new Set<ProgramBuffer>();
-    return steps.filter((inner) => {
-      if (isKernel(inner) && isInvariant(inner, writers, read, counter)) {
+  const stay = (steps: readonly Step[]): readonly Step[] =>
+    steps.filter((inner) => {
+      const mayMove = isKernel(inner) && !writtenBy(inner).some(isSeenOutside);
+      if (mayMove && isInvariant(inner, writers, read, counter)) {
         moved.push(inner);
         for (const buffer of writtenBy(inner)) writers.delete(buffer);
         return false;
@@ -52,7 +76,6 @@ function hoisted(step: Step): readonly Step[] {
       });
       return true;
     });
-  };
   const rest =
     loop.kind === "for"
       ? { ...loop, body: stay(loop.body) }

@@ -120,20 +120,27 @@ function overlap(a: Interval, b: Interval): boolean {
   return a.first <= b.last && b.first <= a.last;
 }
 
+interface LoopInterval extends Interval {
+  /** Null if iterations follow each other. */
+  readonly locals: readonly ProgramBuffer[] | null;
+}
+
 /**
  * From the first to the last step that touches each buffer, in the order of the text. A buffer that is touched both in a
- * loop and outside it lives through all of the loop: what an iteration finds or leaves there belongs to the others too.
+ * loop and outside it lives through all of the loop: what an iteration finds or leaves there belongs to the others too. So
+ * does whatever is not local to a loop whose iterations run at once. Counts of iterations that are reported live to the end.
  */
 function liveIntervals(program: Program): ReadonlyMap<ProgramBuffer, Interval> {
   const intervals = new Map<ProgramBuffer, Interval>();
-  const loops: Interval[] = [];
+  const loops: LoopInterval[] = [];
+  const reported: ProgramBuffer[] = [];
   let position = 0;
   const touch = (buffer: ProgramBuffer, at: number): void => {
     const interval = intervals.get(buffer);
     if (interval === undefined) intervals.set(buffer, { first: at, last: at });
     else interval.last = at;
   };
-  const visit = (step: Step): void => {
+  const visit = (step: Step, isOutermost: boolean): void => {
     const start = position++;
     if (isKernel(step)) {
       for (const buffer of [...readBy(step), ...writtenBy(step)]) touch(buffer, start);
@@ -141,17 +148,21 @@ function liveIntervals(program: Program): ReadonlyMap<ProgramBuffer, Interval> {
     }
     if (step.kind === "while") for (const buffer of [step.flag, step.steps]) touch(buffer, start);
     const inside = step.kind === "while" ? [...step.test, ...step.body] : step.body;
-    inside.forEach(visit);
+    const divided = step.kind === "for" && step.locals !== null;
+    for (const inner of inside) visit(inner, isOutermost && divided);
     const end = position++;
     if (step.kind === "while") for (const buffer of [step.flag, step.steps]) touch(buffer, end);
-    loops.push({ first: start, last: end });
+    if (step.kind === "while" && isOutermost) reported.push(step.steps);
+    loops.push({ first: start, last: end, locals: step.kind === "for" ? step.locals : null });
   };
-  program.steps.forEach(visit);
+  for (const step of program.steps) visit(step, true);
+  for (const buffer of reported) touch(buffer, position);
   // Inner loops come before the loops around them, so that one pass extends through every level.
-  for (const interval of intervals.values()) {
+  for (const [buffer, interval] of intervals) {
     for (const loop of loops) {
       const contained = loop.first < interval.first && interval.last < loop.last;
-      if (contained || !overlap(interval, loop)) continue;
+      const ownEach = loop.locals === null || loop.locals.includes(buffer);
+      if ((contained && ownEach) || !overlap(interval, loop)) continue;
       interval.first = Math.min(interval.first, loop.first);
       interval.last = Math.max(interval.last, loop.last);
     }

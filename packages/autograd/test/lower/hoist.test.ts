@@ -59,3 +59,24 @@ describe("what a loop does not change", () => {
     expect(printProgram(program)).toMatch(/exp[^]*for t[^]*while/);
   });
 });
+
+describe("a carry", () => {
+  const x = tensor(4);
+  it.each([
+    ["that is set to what the loop does not change", 50, [100, 1]],
+    ["of a loop that is never run", -50, [undefined, 0]],
+  ] as const)("%s keeps its first value until then", (_, limit, [value, steps]) => {
+    const graph = makeGraph((x: Tracer) => {
+      const result = whileLoop(
+        (y: Tracer) => y.max().less(limit),
+        () => x.mul(0).add(100),
+        x,
+        { maxSteps: 9 },
+      );
+      return [result.carry, result.steps];
+    }, x);
+    const [carry, made] = runProgram(lower(graph), [x.data]);
+    expect(Array.from(made!)).toEqual([steps]);
+    expect(Array.from(carry!)).toEqual(value === undefined ? Array.from(x.data) : Array<number>(4).fill(value));
+  });
+});

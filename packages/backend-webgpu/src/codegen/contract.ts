@@ -136,7 +136,7 @@ interface Tiling {
 }
 
 /** Tiles from which a device is full of workgroups. */
-const MANY_TILES = 64;
+const MANY_TILES = 256;
 
 function tilingOf(w: ShaderWriter, { size }: ContractPlan): Tiling {
   const { invocations, workgroupBytes } = w.limits;
@@ -158,6 +158,8 @@ function writeTiled(w: ShaderWriter, kernel: ContractKernel, plan: ContractPlan)
   const { size, axes } = plan;
   const type = scalarType(kernel.left.dtype);
   const [down, across] = [Math.ceil(size.m / tiling.m), Math.ceil(size.n / tiling.n)];
+  const workgroups = size.batch * down * across;
+  if (w.groupsOf(workgroups) > workgroups) w.line(`if (group >= ${workgroups}u) { return; }`);
   const [b = "0u", i = "0u", j = "0u"] = splitIndex(w, "group", [size.batch, down, across]);
   const batch = splitIndex(w, b, axes.batch);
   const [threadsDown, threadsAcross] = [tiling.m / tiling.rows, tiling.n / tiling.columns];
@@ -217,7 +219,7 @@ function writeTiled(w: ShaderWriter, kernel: ContractKernel, plan: ContractPlan)
     column: (c) => `${firstN} + (${tx} + (${c} / 4u) * ${threadsAcross}u) * 4u + ${c} % 4u`,
     exceeds: { m: size.m % tiling.m !== 0, n: size.n % tiling.n !== 0 },
   });
-  return size.batch * down * across;
+  return workgroups;
 }
 
 /** The results that an invocation has, and where they belong. */

@@ -68,7 +68,9 @@ class Fitter {
       return [first, ...rest].map((stores): MapKernel => ({ kind: "map", shape: kernel.shape, stores }));
     }
     if (rest.length === 0) return [kernel];
-    const dtype = accumulatedType(kernel);
+    // What is rounded to half at the end is not to be rounded before.
+    const accumulated = accumulatedType(kernel);
+    const dtype = accumulated === "float16" ? "float32" : accumulated;
     const buffer = {
       name: `acc${this.program.temporaries.length + this.added.length}`,
       dtype,

@@ -95,9 +95,9 @@ export class Layout {
     return this.arena(slab + 1, 0, bytes);
   }
 
-  /** Where the locals of a loop are: in workgroup memory, as far as they fit, and in what each workgroup has in storage. */
+  /** Where the locals of a loop are, a word for each element: in workgroup memory, as far as they fit, and in what each workgroup has in storage. */
   locals(locals: readonly ProgramBuffer[], nearBytes: number): { readonly near: Places; readonly far: Places } {
-    return planLocals(this.program, locals, { alignment: LOCAL_ALIGNMENT, elementBytes, nearBytes });
+    return planLocals(this.program, locals, { alignment: LOCAL_ALIGNMENT, elementBytes: () => 4, nearBytes });
   }
 
   private arena(slab: number, offset: number, bytes: number): ArenaPlace {

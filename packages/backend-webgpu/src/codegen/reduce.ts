@@ -141,11 +141,16 @@ function contiguity(value: Expression, axis: number | undefined): number {
 
 function dealOf(w: ShaderWriter, scope: Scope, plan: ReducePlan, points: number, terms: number): Deal {
   const partsFirst = contiguity(plan.value, plan.reduced.at(-1)) >= contiguity(plan.value, plan.kept.at(-1));
+  const { invocations, tuning } = w.limits;
   let perPoint = 1;
+  if (scope === "workgroup") {
+    // The lanes are there, and have nothing else to do.
+    while (perPoint < terms && points * perPoint * 2 <= invocations) perPoint *= 2;
+    return { perPoint, partsFirst };
+  }
   // Rows that are read along themselves want neighbours on neighbouring terms, however many points there are.
-  const { busy, tiles } = w.limits.tuning;
-  const enough = partsFirst && tiles ? Infinity : scope === "grid" ? busy : w.limits.invocations;
-  while (perPoint < w.limits.invocations && terms > ALONE * perPoint && points * perPoint < enough) perPoint *= 2;
+  const enough = partsFirst && tuning.tiles ? Infinity : tuning.busy;
+  while (perPoint < invocations && terms > ALONE * perPoint && points * perPoint < enough) perPoint *= 2;
   return { perPoint, partsFirst };
 }
 
@@ -256,7 +261,10 @@ function shared(
     const base = w.fresh("base");
     w.block(`for (var ${base} = 0u; ${base} < ${points}u; ${base} += ${together}u)`, () => {
       round(base);
-      if (perPoint > 1) w.line("workgroupBarrier();");
+      if (perPoint > 1) {
+        w.line("workgroupBarrier();");
+        w.scratchIsFree();
+      }
     });
   }
   return 1;
@@ -272,6 +280,7 @@ interface Tree {
 /** Combines the lanes of each point in the first of them. */
 function tree(w: ShaderWriter, accumulator: Accumulator, lane: readonly string[], at: Tree): void {
   const shared = accumulator.variables.map((type) => w.scratch(type));
+  w.takeScratch();
   const keep = (): void => {
     lane.forEach((name, i) => {
       w.line(`${shared[i] ?? ""}[lane] = ${accumulator.stored(name, i)};`);

@@ -20,14 +20,11 @@ import type { Layout } from "./layout.ts";
 import { type Shader, type ShaderLimits, ShaderWriter } from "./shader-writer.ts";
 import { writeKernel } from "./write-kernel.ts";
 
-/** Bytes of workgroup memory that sums need while lanes combine them. */
-const reserved = (invocations: number): number => 8 * invocations;
+/** Bytes of workgroup memory that sums need while lanes combine them: a word per lane, of each type of number. */
+const reserved = (invocations: number): number => 12 * invocations;
 
 export function isRegion(step: ForLoop): boolean {
-  if (step.locals === null) return false;
-  let hasScatter = false;
-  visitSteps([step], ({ kind }) => (hasScatter ||= kind === "scatter"));
-  return !hasScatter;
+  return step.locals !== null;
 }
 
 /**
@@ -75,13 +72,13 @@ export function writeRegion(loop: ForLoop, layout: Layout, device: ShaderLimits)
   );
   if (loop.length < w.groupsOf(loop.length)) w.line(`if (group >= ${loop.length}u) { return; }`);
   w.nameCounter(loop.counter, "group");
-  new StepWriter(w, near, kernels).write(loop.body);
+  new StepWriter(w, { near, far }, kernels).write(loop.body);
   return w.finish(`rows x ${loop.length}`, loop.length);
 }
 
-/** Bytes that a kernel touches: of a buffer, or of the workgroup memory that locals share. */
+/** Bytes that a kernel touches: of a buffer, or of the memory that locals share. */
 interface Touch {
-  readonly memory: ProgramBuffer | "near";
+  readonly memory: ProgramBuffer | "near" | "far";
   readonly from: number;
   readonly to: number;
   readonly isWritten: boolean;
@@ -90,21 +87,23 @@ interface Touch {
 /** Writes steps, with a barrier before what touches memory that another invocation may not be done with. */
 class StepWriter {
   private readonly w: ShaderWriter;
-  private readonly near: Places;
-  /** Buffers in storage that some kernel writes and some kernel reads. */
+  private readonly locals: { readonly near: Places; readonly far: Places };
+  /** Buffers in storage that some kernel writes, and another kernel reads or writes. */
   private readonly passedOn: ReadonlySet<ProgramBuffer>;
   /** Since the last barrier. */
   private touched: Touch[] = [];
   /** Whether something was stored, in either kind of memory, that others may read. */
   private wroteStorage = false;
 
-  constructor(w: ShaderWriter, near: Places, kernels: readonly Kernel[]) {
+  constructor(w: ShaderWriter, locals: { readonly near: Places; readonly far: Places }, kernels: readonly Kernel[]) {
     this.w = w;
-    this.near = near;
+    this.locals = locals;
+    const { near } = locals;
     const read = new Set(kernels.flatMap((kernel) => [...readBy(kernel)]));
-    this.passedOn = new Set(
-      kernels.flatMap(writtenBy).filter((buffer) => read.has(buffer) && !near.offsets.has(buffer)),
-    );
+    const written = kernels.flatMap(writtenBy);
+    const isShared = (buffer: ProgramBuffer): boolean =>
+      read.has(buffer) || written.indexOf(buffer) < written.lastIndexOf(buffer);
+    this.passedOn = new Set(written.filter((buffer) => isShared(buffer) && !near.offsets.has(buffer)));
   }
 
   write(steps: readonly Step[]): void {
@@ -148,6 +147,7 @@ class StepWriter {
       if (this.wroteStorage) this.barrier();
       w.line(`if (workgroupUniformLoad(&${w.nameOf(flag)})[0] == 0u) { break; }`);
       this.touched = [];
+      w.scratchIsFree();
       this.write(body);
       this.barrier();
     });
@@ -160,12 +160,15 @@ class StepWriter {
     this.w.line("workgroupBarrier();");
     this.touched = [];
     this.wroteStorage = false;
+    this.w.scratchIsFree();
   }
 
   private touch(buffer: ProgramBuffer, isWritten: boolean): Touch {
-    const from = this.near.offsets.get(buffer);
-    if (from === undefined) return { memory: buffer, from: 0, to: 1, isWritten };
-    return { memory: "near", from, to: from + 4 * buffer.size, isWritten };
+    for (const memory of ["near", "far"] as const) {
+      const from = this.locals[memory].offsets.get(buffer);
+      if (from !== undefined) return { memory, from, to: from + 4 * buffer.size, isWritten };
+    }
+    return { memory: buffer, from: 0, to: 1, isWritten };
   }
 }
 

@@ -93,6 +93,7 @@ export class ShaderWriter {
   private readonly workgroupVariables: string[] = [];
   /** By the type of the elements. */
   private readonly scratches = new Map<string, string>();
+  private scratchIsRead = false;
   private readonly own = new Map<string, string>();
   private lines: string[] = [];
   private depth = 1;
@@ -191,6 +192,17 @@ export class ShaderWriter {
     return name;
   }
 
+  /** Writes a barrier if other lanes may still be reading what an earlier reduction left in scratch memory. */
+  takeScratch(): void {
+    if (this.scratchIsRead) this.line("workgroupBarrier();");
+    this.scratchIsRead = true;
+  }
+
+  /** Everybody has passed a barrier since. */
+  scratchIsFree(): void {
+    this.scratchIsRead = false;
+  }
+
   /** A function of this shader's own; returns its name. */
   define(name: string, source: string): string {
     this.own.set(name, source);
@@ -204,6 +216,8 @@ export class ShaderWriter {
     const cell = `${name}[${base}${index}]`;
     if (buffer.dtype === "bool") return `(${cell} != 0u)`;
     if (element === "f16") return `f32(${cell})`;
+    // A word of its own, as a local.
+    if (buffer.dtype === "float16") return `bitcast<f32>(${cell})`;
     const type = storedType(buffer.dtype);
     return type === element ? cell : `bitcast<${type}>(${cell})`;
   }
@@ -213,6 +227,7 @@ export class ShaderWriter {
     const stored = (): string => {
       if (buffer.dtype === "bool") return `select(0u, 1u, ${value})`;
       if (element === "f16") return `f16(${value})`;
+      if (buffer.dtype === "float16") return `bitcast<u32>(${this.use("fp_to_f16")}(${value}))`;
       return storedType(buffer.dtype) === element ? value : `bitcast<u32>(${value})`;
     };
     this.line(`${name}[${base}${index}] = ${stored()};`);

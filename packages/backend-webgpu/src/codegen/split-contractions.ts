@@ -5,6 +5,7 @@
 import {
   type Access,
   type ContractKernel,
+  type DType,
   isKernel,
   type Program,
   type ProgramBuffer,
@@ -32,7 +33,7 @@ export function splitContractions(program: Program): Program {
       if (step.kind === "for") return [isRegion(step) ? step : { ...step, body: visit(step.body) }];
       const parts = isKernel(step) && step.kind === "contract" ? partsOf(step) : 1;
       if (parts === 1 || step.kind !== "contract") return [step];
-      const { dtype } = step.left;
+      const dtype = partType(step);
       const buffer = { name: `parts${added.length}`, dtype, size: parts * sizeOf(step.shape) };
       added.push(buffer);
       return split(step, parts, buffer);
@@ -53,6 +54,11 @@ function partsOf(kernel: ContractKernel): number {
   return 1;
 }
 
+/** Parts of a sum keep what rounding to half would lose. */
+function partType({ left }: ContractKernel): DType {
+  return left.dtype === "float16" ? "float32" : left.dtype;
+}
+
 function split(kernel: ContractKernel, parts: number, buffer: ProgramBuffer): readonly [ContractKernel, ReduceKernel] {
   const { shape, axes, left, right, stores } = kernel;
   const [first = 1, ...others] = kernel.k;
@@ -62,7 +68,7 @@ function split(kernel: ContractKernel, parts: number, buffer: ProgramBuffer): re
     ...access,
     strides: [(access.strides[shape.length] ?? 0) * size, ...access.strides],
   });
-  const { dtype } = left;
+  const { dtype } = buffer;
   const divided: ContractKernel = {
     kind: "contract",
     axes: { ...axes, batch: axes.batch + 1 },

@@ -4,14 +4,20 @@ import { randomGraph } from "@banach/autograd/testing";
 import fc from "fast-check";
 import { afterAll, expect, it } from "vitest";
 import { webgpuBackend } from "../../src/index.ts";
+import { strangeDevice } from "../strange-device.ts";
 
+const reversed = await strangeDevice({ reversed: true });
 const backends = {
   "limits of the adapter": await webgpuBackend(),
-  "limits of any device": await webgpuBackend({ limits: {} }),
+  "limits of any device, shaders for a GPU, invocations from the last to the first": await webgpuBackend({
+    device: reversed,
+    tuning: "hardware",
+  }),
 };
 
 afterAll(async () => {
   for (const backend of Object.values(backends)) await backend[Symbol.asyncDispose]();
+  reversed.destroy();
 });
 
 /** Sums are added in another order and functions rounded otherwise; over some thirty steps that may grow to this. */
