@@ -172,7 +172,7 @@ export class Encoder {
       return { gpu: buffer, offset, bytes };
     });
     const copied = this.staging.copy(this.commands, sources);
-    this.submit();
+    this.submit(copied.staging.made);
     this.sent.readBacks++;
     return this.staging.read(copied);
   }
@@ -264,16 +264,26 @@ export class Encoder {
     this.pass = null;
   }
 
-  private submit(): void {
+  /** @param making memory that is copied to and may turn out not to be there, which is said where it is read */
+  private submit(making: Promise<Error | null> | null = null): void {
     const { device } = this;
+    const isChecked = this.isChecked || making !== null;
     this.endPass();
-    if (this.isChecked) device.pushErrorScope("validation");
+    if (isChecked) device.pushErrorScope("validation");
     device.queue.submit([this.commands.finish()]);
-    if (this.isChecked) this.problems.push(device.popErrorScope());
+    if (isChecked) this.problems.push(unlessMissing(device.popErrorScope(), making));
     this.sent.submits++;
     this.pending = 0;
     this.commands = this.device.createCommandEncoder();
   }
+}
+
+async function unlessMissing(
+  problem: Promise<GPUError | null>,
+  making: Promise<Error | null> | null,
+): Promise<GPUError | null> {
+  const [found, missing] = await Promise.all([problem, making]);
+  return missing === null ? found : null;
 }
 
 /** Bytes of a temporary. */

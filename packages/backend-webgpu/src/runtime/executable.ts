@@ -98,7 +98,8 @@ export class WebGpuExecutable implements Executable {
     if (made.length > 0 || program.hasWhile || !this.hasRun) return this.sendCarefully(made, encoder);
     const encoding = encoder();
     encoding.encode(program.actions);
-    return this.finish(encoding);
+    const sending = this.finish(encoding);
+    return encoding.problems.length === 0 ? sending : this.accepted(encoding, sending);
   }
 
   /** As `send`, waiting for memory that is being made, for flags, and for what the device thinks of it. */
@@ -108,9 +109,14 @@ export class WebGpuExecutable implements Executable {
     this.session.memory.requirePresent(label);
     const encoding = create();
     await encoding.run(program.actions);
-    const sending = this.finish(encoding);
-    for (const problem of await Promise.all(encoding.problems)) {
-      if (problem !== null) throw new BanachError(`${label}: the device refused the program: ${problem.message}`);
+    return this.accepted(encoding, this.finish(encoding));
+  }
+
+  /** What was sent, unless the device refused it. */
+  private async accepted({ problems }: Encoder, sending: Sending): Promise<Sending> {
+    for (const problem of await Promise.all(problems)) {
+      if (problem === null) continue;
+      throw new BanachError(`${this.parts.label}: the device refused the program: ${problem.message}`);
     }
     this.hasRun = true;
     return sending;

@@ -24,8 +24,8 @@ export class Session {
   /** The first of several counts: the others tend to follow from it. */
   private readonly onUncaptured = (event: GPUUncapturedErrorEvent): void => {
     this.stray ??= event.error;
-    // A device of the caller's may have errors of the caller's own, which belong in the console as well.
-    if (this.isOwn) (event as unknown as { readonly preventDefault: () => void }).preventDefault();
+    // It is said by a promise; the console need not say it as well.
+    (event as unknown as { readonly preventDefault: () => void }).preventDefault();
   };
 
   /** @param isOwn whether nobody else uses the device */
@@ -37,7 +37,8 @@ export class Session {
     this.arena = new Arena(this.memory);
     this.pipelines = new Pipelines(device);
     this.staging = new Staging(this.memory);
-    device.addEventListener("uncapturederror", this.onUncaptured);
+    // On a device of the caller's they may be the caller's own, and are for the caller to hear.
+    if (isOwn) device.addEventListener("uncapturederror", this.onUncaptured);
     this.lost = new Promise((resolve) => {
       this.resolveLost = resolve;
     });
@@ -86,12 +87,8 @@ export class Session {
     return result;
   }
 
-  /**
-   * An error as callers know it: what fails because the device is gone is a BackendLostError. What the device reported
-   * besides follows from it, and is not said again.
-   */
+  /** An error as callers know it: what fails because the device is gone is a BackendLostError. */
   async explained(error: unknown, what: string): Promise<unknown> {
-    this.stray = null;
     if (error instanceof BanachError) return error;
     // The loss may be told after what it makes fail.
     await Promise.race([this.device.lost, milliseconds(100)]);

@@ -63,9 +63,14 @@ export class Staging {
   }
 
   private async map({ staging, bytes }: Copied): Promise<ArrayBuffer> {
-    const { gpu } = staging;
+    const { gpu, made } = staging;
+    const { device } = this.memory;
     try {
-      await gpu.mapAsync(MapMode.READ, 0, bytes);
+      // Where there is no memory, that is said once.
+      if (made !== null) device.pushErrorScope("validation");
+      const mapped = gpu.mapAsync(MapMode.READ, 0, bytes);
+      if (made !== null) device.popErrorScope().catch(() => undefined);
+      await mapped;
     } catch (error) {
       // Memory that is not there cannot be mapped either.
       throw (await staging.made) ?? error;

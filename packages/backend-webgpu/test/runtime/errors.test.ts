@@ -1,5 +1,12 @@
-import { array, makeGraph, type Tracer } from "@banach/autograd";
-import { BackendLostError, BanachError, lower, OutOfMemoryError } from "@banach/autograd/backend";
+import { array, makeGraph, type Tracer, whileLoop } from "@banach/autograd";
+import {
+  type Backend,
+  type Buffer,
+  BackendLostError,
+  BanachError,
+  lower,
+  OutOfMemoryError,
+} from "@banach/autograd/backend";
 import { describe, expect, it } from "vitest";
 import { Layout } from "../../src/codegen/layout.ts";
 import { webgpuBackend } from "../../src/index.ts";
@@ -7,13 +14,32 @@ import { GpuBuffer } from "../../src/runtime/memory.ts";
 import { FakeDevice } from "./fake-device.ts";
 import { compile, countTo, double, failure, KIB, rows, values, write } from "./support.ts";
 
+/** Begins a compilation that is aborted on the way. */
+function aborted(_: FakeDevice, backend: Backend): () => Promise<unknown> {
+  const controller = new AbortController();
+  const graph = makeGraph(double, array([1]));
+  const compiling = backend.compile(graph, { signal: controller.signal });
+  controller.abort();
+  return () => compiling;
+}
+
+/** Begins a run that has no room for its results. */
+async function missing(fake: FakeDevice, backend: Backend): Promise<() => Promise<unknown>> {
+  const executable = await compile(backend, double, 1);
+  const input = write(backend, 1, 1);
+  await backend.synchronize();
+  fake.refused = () => true;
+  const running = executable.run([input]);
+  return () => running;
+}
+
 /** The label of memory that reads go through. */
 const READING = "memory to read through";
 
 describe("a device that has no memory left", () => {
   it("says so where a write that did not fit is read or run, with what is live; the rest stays as it is", async () => {
     const fake = await FakeDevice.open();
-    await using backend = await webgpuBackend({ device: fake.device });
+    await using backend = await fake.openBackend();
     using executable = await compile(backend, double, 64);
     using kept = write(backend, 64, 3);
     using large = write(backend, 128, 4);
@@ -51,7 +77,7 @@ describe("a device that has no memory left", () => {
     { what: "temporaries", f: rows, donate: [0], live: 2.5 * KIB },
   ])("rejects the run that has no room for $what; the next one is right", async ({ f, donate, live }) => {
     const fake = await FakeDevice.open();
-    const backend = await webgpuBackend({ device: fake.device });
+    const backend = await fake.openBackend();
     using big = await compile(backend, f, 1, donate, "big");
     using small = await compile(backend, f, 0.5, [], "small");
     const input = write(backend, 1, 0.5);
@@ -86,7 +112,7 @@ describe("a device that has no memory left", () => {
 
   it("rejects a read that finds no memory to go through; the next one is right", async () => {
     const fake = await FakeDevice.open();
-    await using backend = await webgpuBackend({ device: fake.device });
+    await using backend = await fake.openBackend();
     using buffer = write(backend, 100, 7);
     await backend.synchronize();
     fake.refused = ({ label }) => label === READING;
@@ -99,9 +125,46 @@ describe("a device that has no memory left", () => {
     fake.real.destroy();
   });
 
+  it.each([
+    ["the first", false],
+    ["a later", true],
+  ])("rejects %s run that finds no memory to read its counts through; it has taken nothing", async (_, isLater) => {
+    const fake = await FakeDevice.open();
+    await using backend = await fake.openBackend();
+    const loop = (x: Tracer): Tracer =>
+      whileLoop(
+        (z: Tracer) => z.less(5),
+        (z: Tracer) => z.add(1),
+        x,
+        { maxSteps: 9 },
+      ).carry;
+    using executable = await compile(backend, loop, 1, [0]);
+    if (isLater) (await executable.run([write(backend, 1, 1)])).outputs[0]![Symbol.dispose]();
+    // So that no run has to wait for memory but that to read through.
+    const buffers = [1, 2, 3, 3].map((value) => write(backend, 1, value));
+    await backend.synchronize();
+    const [first, second, other, input] = buffers as [Buffer, Buffer, Buffer, Buffer];
+    for (const buffer of [first, second]) buffer[Symbol.dispose]();
+    // This one has all of that which is idle.
+    const before = isLater ? executable.run([other]) : null;
+    if (before === null) other[Symbol.dispose]();
+    fake.refused = ({ label }) => label === READING;
+    expect(await failure(() => executable.run([input]))).toBeInstanceOf(OutOfMemoryError);
+    (await before)?.outputs[0]![Symbol.dispose]();
+    expect(input.state).toBe("live");
+    fake.refused = () => false;
+    await backend.synchronize();
+    const { outputs, loopSteps } = await executable.run([input]);
+    expect(loopSteps).toEqual([2]);
+    expect(await values(backend, outputs[0]!)).toEqual(new Set([5]));
+    outputs[0]![Symbol.dispose]();
+    expect(backend.memory()).toMatchObject({ liveBuffers: 0, liveBytes: 0 });
+    fake.real.destroy();
+  });
+
   it("gives back what is idle, so that it is there for the next attempt", async () => {
     const fake = await FakeDevice.open();
-    await using backend = await webgpuBackend({ device: fake.device });
+    await using backend = await fake.openBackend();
     const buffers = [300, 200, 100].map((kib) => write(backend, kib, 1));
     await Promise.all(buffers.map((buffer) => backend.read(buffer)));
     for (const buffer of buffers) buffer[Symbol.dispose]();
@@ -117,7 +180,7 @@ describe("a device that has no memory left", () => {
 
   it("refuses at once what is larger than a binding of the device", async () => {
     const fake = await FakeDevice.open();
-    await using backend = await webgpuBackend({ device: fake.device });
+    await using backend = await fake.openBackend();
     const limit = fake.device.limits.maxStorageBufferBindingSize;
     expect(limit).toBeLessThan(fake.device.limits.maxBufferSize);
     const length = limit / 4 + 1;
@@ -135,7 +198,7 @@ describe("a device that has no memory left", () => {
     // Not a multiple of what allocations are multiples of.
     const limit = 64 * KIB - 4;
     const fake = await FakeDevice.open({ maxStorageBufferBindingSize: limit });
-    await using backend = await webgpuBackend({ device: fake.device });
+    await using backend = await fake.openBackend();
     using most = backend.write(new Float32Array(limit / 4).fill(2), { dtype: "float32", shape: [limit / 4] });
     using doubling = await compile(backend, double, limit / KIB);
     const [doubled] = (await doubling.run([most])).outputs;
@@ -170,7 +233,7 @@ describe("a device that has no memory left", () => {
 describe("a device that refuses", () => {
   it("a shader: the promise of the compilation says why, with the code, and another attempt may succeed", async () => {
     const fake = await FakeDevice.open();
-    await using backend = await webgpuBackend({ device: fake.device });
+    await using backend = await fake.openBackend();
     fake.appended = "\nfn broken() -> f32 { return nothing; }";
     const [error, second] = await Promise.all([1, 1].map(() => failure(() => compile(backend, double, 1))));
     expect(error).toBeInstanceOf(BanachError);
@@ -192,7 +255,7 @@ describe("a device that refuses", () => {
     "the first submission of a program: its run is rejected, and the next is right: %s",
     async (_, f, value) => {
       const fake = await FakeDevice.open();
-      await using backend = await webgpuBackend({ device: fake.device });
+      await using backend = await fake.openBackend();
       using executable = await compile(backend, f, 1, [0], "doubling");
       const input = write(backend, 1, 3);
       fake.nextSubmission = "the planted fault";
@@ -212,7 +275,7 @@ describe("a device that refuses", () => {
 describe("an error that no promise waits for", () => {
   it.each(["run", "read", "synchronize"] as const)("rejects the next %s, once", async (call) => {
     const fake = await FakeDevice.open();
-    await using backend = await webgpuBackend({ device: fake.device });
+    await using backend = await fake.openBackend();
     using executable = await compile(backend, double, 1);
     using input = write(backend, 1, 3);
     const calls = {
@@ -247,9 +310,41 @@ describe("an error that no promise waits for", () => {
     await backend[Symbol.asyncDispose]();
   });
 
+  it.each([
+    ["a run", missing],
+    ["a compilation", aborted],
+  ])("is kept where %s fails for another reason before it is said", async (_, begin) => {
+    const fake = await FakeDevice.open();
+    await using backend = await fake.openBackend();
+    const outcome = failure(await begin(fake, backend));
+    fake.nextSubmission = "the planted fault";
+    fake.device.queue.submit([]);
+    await outcome;
+    expect((await failure(() => backend.synchronize())).message).toMatch(/the planted fault/);
+    await backend.synchronize();
+    fake.real.destroy();
+  });
+
+  it("is the caller's where the device is", async () => {
+    const fake = await FakeDevice.open();
+    await using backend = await webgpuBackend({ device: fake.device });
+    using executable = await compile(backend, double, 1);
+    using input = write(backend, 1, 3);
+    for (const call of [
+      async () => (await executable.run([input])).outputs[0]![Symbol.dispose](),
+      () => backend.read(input),
+      () => backend.synchronize(),
+    ]) {
+      fake.nextSubmission = "a fault of the caller's own";
+      fake.device.queue.submit([]);
+      await call();
+    }
+    fake.real.destroy();
+  });
+
   it("is heard until the backend is disposed", async () => {
     const fake = await FakeDevice.open();
-    const backend = await webgpuBackend({ device: fake.device });
+    const backend = await fake.openBackend();
     expect(fake.listening).toBe(1);
     await backend[Symbol.asyncDispose]();
     expect(fake.listening).toBe(0);
@@ -260,7 +355,7 @@ describe("an error that no promise waits for", () => {
 describe("a device that is lost for a reason of its own", () => {
   it("rejects whatever is asked for later, and says what to do", async () => {
     const fake = await FakeDevice.open();
-    const backend = await webgpuBackend({ device: fake.device });
+    const backend = await fake.openBackend();
     using executable = await compile(backend, double, 1);
     const input = write(backend, 1, 3);
     const running = (await compile(backend, countTo(1000), 1)).run([input]);

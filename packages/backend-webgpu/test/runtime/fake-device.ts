@@ -1,5 +1,8 @@
 /** A real device with faults that are planted: memory that runs out, submissions and shaders that are refused, a loss. */
 /// <reference types="@webgpu/types" preserve="true" />
+import type { Backend } from "@banach/autograd/backend";
+import { webgpuBackend } from "../../src/index.ts";
+import { findGpu } from "../../src/platform/find-gpu.ts";
 import type { LimitName } from "../../src/platform/open-device.ts";
 import { openOwnDevice } from "./support.ts";
 
@@ -88,6 +91,21 @@ export class FakeDevice {
 
   static async open(limits: Readonly<Partial<Record<LimitName, number>>> = {}): Promise<FakeDevice> {
     return new FakeDevice(await openOwnDevice(), limits);
+  }
+
+  /** A backend that takes the device for one that it has opened itself. */
+  async openBackend(): Promise<Backend> {
+    const gpu = await findGpu();
+    const { requestAdapter } = gpu;
+    gpu.requestAdapter = async (options) => {
+      const adapter = await requestAdapter.call(gpu, options);
+      return adapter === null ? null : overridden(adapter, { requestDevice: () => Promise.resolve(this.device) });
+    };
+    try {
+      return await webgpuBackend();
+    } finally {
+      gpu.requestAdapter = requestAdapter;
+    }
   }
 
   /** The device goes away as a driver that crashes makes it. */
