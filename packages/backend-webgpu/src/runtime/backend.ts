@@ -62,8 +62,13 @@ export async function webgpuBackend(options: WebGpuOptions = {}): Promise<Backen
       const maker = new ProgramMaker(device, session.pipelines, limits);
       try {
         const program = await maker.make(shaders.actions);
-        requireNotAborted(signal);
-        memory.requirePresent(`compile of ${label}`);
+        try {
+          requireNotAborted(signal);
+          memory.requirePresent(`compile of ${label}`);
+        } catch (error) {
+          for (const buffer of program.own) buffer.destroy();
+          throw error;
+        }
         const inputs = graph.inputs.map(({ type }) => type);
         const outputs = graph.outputs.map(({ type }) => type);
         return new WebGpuExecutable(session, { inputs, outputs, donate, label, shaders, program });

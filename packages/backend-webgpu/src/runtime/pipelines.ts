@@ -23,11 +23,6 @@ export class Pipelines {
     });
   }
 
-  /** Number of pipelines made. */
-  get size(): number {
-    return this.pipelines.size;
-  }
-
   /** The pipeline of a shader, made when it is first asked for. Rejects with BanachError, with the compiler's messages. */
   get(shader: Shader): Promise<Pipeline> {
     const known = this.pipelines.get(shader.code);

@@ -102,14 +102,19 @@ export class ProgramMaker {
     this.limits = limits;
   }
 
-  /** Rejects with BanachError for a shader that the device refuses. */
+  /** Rejects with BanachError for a shader that the device refuses; then nothing is left of the executable's own. */
   async make(actions: readonly Action[]): Promise<ReadyProgram> {
-    const ready = await this.all(actions, [], null);
-    return { actions: ready, counters: this.makeCounters(), hasWhile: this.hasWhile, own: this.own };
+    try {
+      const ready = await this.all(actions, [], null);
+      return { actions: ready, counters: this.makeCounters(), hasWhile: this.hasWhile, own: this.own };
+    } catch (error) {
+      for (const buffer of this.own) buffer.destroy();
+      throw error;
+    }
   }
 
   private all(actions: readonly Action[], loops: readonly Loop[], sizes: number[] | null): Promise<Ready[]> {
-    return Promise.all(
+    return allEnded(
       actions.map((action): Promise<Ready> => {
         if (action.kind === "copy") return Promise.resolve(action);
         if (action.kind === "dispatch") return this.dispatch(action.shader, loops, sizes);
@@ -136,7 +141,10 @@ export class ProgramMaker {
     const waits = [...action.test, ...action.body].some(containsWhile);
     const sizes: number[] | null = waits ? null : [];
     // In this order, so that arguments are numbered as they are used.
-    const [test, body] = await Promise.all([this.all(action.test, loops, sizes), this.all(action.body, loops, sizes)]);
+    const [test = [], body = []] = await allEnded([
+      this.all(action.test, loops, sizes),
+      this.all(action.body, loops, sizes),
+    ]);
     const gate = sizes === null ? null : await this.gate(action.flag, sizes);
     return { ...action, test, body, gate, expected: 1 };
   }
@@ -201,6 +209,12 @@ export class ProgramMaker {
     const entries = [{ binding: 0, resource: { buffer, size: SLOT_BYTES } }];
     return { buffer, group: this.device.createBindGroup({ layout, entries, label: "loop counters" }) };
   }
+}
+
+/** As `Promise.all`, but rejects once none is pending: what the others would make is made. */
+async function allEnded<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(promises);
+  return Promise.all(promises);
 }
 
 function containsWhile(action: Action): boolean {

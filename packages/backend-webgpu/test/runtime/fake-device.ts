@@ -36,7 +36,7 @@ export class FakeDevice {
   /** What is wrong with the next submission. */
   nextSubmission: string | null = null;
   /** Ends every shader. */
-  appended = "";
+  appended: string | ((code: string) => string) = "";
   /** Whether `destroy` was called. */
   isDestroyed = false;
   /** Buffers that are not destroyed. */
@@ -65,7 +65,10 @@ export class FakeDevice {
       limits: overridden(real.limits, limits),
       createBuffer: (descriptor: GPUBufferDescriptor) => this.createBuffer(descriptor),
       createShaderModule: ({ code, ...rest }: GPUShaderModuleDescriptor) =>
-        real.createShaderModule({ ...rest, code: code + this.appended }),
+        real.createShaderModule({
+          ...rest,
+          code: code + (typeof this.appended === "string" ? this.appended : this.appended(code)),
+        }),
       pushErrorScope: (filter: GPUErrorFilter) => {
         real.pushErrorScope(filter);
         this.scopes.push({ filter, error: null });

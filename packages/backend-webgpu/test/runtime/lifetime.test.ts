@@ -1,4 +1,4 @@
-import { Device, jit, key, random, type Tracer } from "@banach/autograd";
+import { array, Device, jit, key, makeGraph, random, type Tracer } from "@banach/autograd";
 import { type Buffer, DonatedBufferError } from "@banach/autograd/backend";
 import { describe, expect, it } from "vitest";
 import { webgpuBackend } from "../../src/index.ts";
@@ -55,6 +55,42 @@ describe("backends", () => {
       expect(fake.isDestroyed).toBe(false);
       expect(fake.buffers.size).toBe(0);
     }
+    fake.real.destroy();
+  });
+});
+
+describe("a compilation that fails leaves no memory behind", () => {
+  /** Two whiles, each with sizes of its own. */
+  const program = (x: Tracer): Tracer => countTo(5)(x).add(countTo(7)(x.mul(3).tanh()));
+
+  it("where it is aborted", async () => {
+    const fake = await FakeDevice.open();
+    await using backend = await webgpuBackend({ device: fake.device });
+    const graph = makeGraph(program, array(new Float32Array(4)));
+    const before = fake.buffers.size;
+    using executable = await backend.compile(graph);
+    const needed = fake.buffers.size - before;
+    expect(needed).toBeGreaterThan(1);
+    const controller = new AbortController();
+    const compiling = backend.compile(graph, { signal: controller.signal });
+    controller.abort();
+    await failure(() => compiling);
+    expect(fake.buffers.size).toBe(before + needed);
+    executable[Symbol.dispose]();
+    expect(fake.buffers.size).toBe(before);
+    fake.real.destroy();
+  });
+
+  it.each([0, 1, 2, 3, 4])("where one pipeline is refused, number %i", async (refused) => {
+    const fake = await FakeDevice.open();
+    await using backend = await webgpuBackend({ device: fake.device });
+    const before = fake.buffers.size;
+    let shaders = 0;
+    fake.appended = () => (shaders++ === refused ? "\nfn broken() -> f32 { return nothing; }" : "");
+    const error = await failure(() => backend.compile(makeGraph(program, array(new Float32Array(4)))));
+    expect(error.message).toMatch(/the device refused the shader/);
+    await backend.synchronize();
+    expect(fake.buffers.size).toBe(before);
     fake.real.destroy();
   });
 });
