@@ -17,6 +17,8 @@ const count = (y: Tracer): Tracer =>
 (await device.run(count, x)).dispose();
 const input = device.put(x);
 console.log("done", runs);
+process.once("beforeExit", () => console.log("drained"));
+process.once("exit", (code) => console.log("exit", code));
 switch (way) {
   case "disposes":
     await device[Symbol.asyncDispose]();
