@@ -49,7 +49,7 @@ export interface OpenedDevice {
 }
 
 /** Invocations per workgroup: more than this brings nothing, and on a processor keeps a core waiting for another. */
-const INVOCATIONS = { hardware: 256, software: 256 };
+const INVOCATIONS = 256;
 
 export async function openDevice(options: WebGpuOptions): Promise<OpenedDevice> {
   const { device, limits = "adapter", float16 = false } = options;
@@ -133,8 +133,7 @@ function isSoftware({ vendor, architecture, description, isFallbackAdapter }: GP
 
 function shaderLimits({ limits, adapterInfo }: GPUDevice, { tuning = "auto" }: WebGpuOptions): ShaderLimits {
   const software = tuning === "software" || (tuning === "auto" && isSoftware(adapterInfo));
-  const useful = software ? INVOCATIONS.software : INVOCATIONS.hardware;
-  const most = Math.min(useful, limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX);
+  const most = Math.min(INVOCATIONS, limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX);
   return {
     storageBuffers: limits.maxStorageBuffersPerShaderStage,
     invocations: 2 ** Math.floor(Math.log2(most)),
