@@ -279,7 +279,7 @@ interface Tree {
 
 /** Combines the lanes of each point in the first of them. */
 function tree(w: ShaderWriter, accumulator: Accumulator, lane: readonly string[], at: Tree): void {
-  const shared = accumulator.variables.map((type) => w.scratch(type));
+  const shared = accumulator.variables.map((type, i) => w.scratch(type, i));
   w.takeScratch();
   const keep = (): void => {
     lane.forEach((name, i) => {

@@ -20,9 +20,13 @@ import type { Layout } from "./layout.ts";
 import { type Shader, type ShaderLimits, ShaderWriter } from "./shader-writer.ts";
 import { writeKernel } from "./write-kernel.ts";
 
-/** Bytes of workgroup memory that sums need while lanes combine them: a word per lane, of each type of number. */
-const reserved = (invocations: number): number => 12 * invocations;
+/**
+ * Bytes of workgroup memory that reductions need while lanes combine them: a word per lane, of each type of number, and
+ * another for places.
+ */
+const reserved = (invocations: number): number => 16 * invocations;
 
+/** Whether a loop is one dispatch. */
 export function isRegion(step: ForLoop): boolean {
   return step.locals !== null;
 }

@@ -91,7 +91,7 @@ export class ShaderWriter {
   private readonly counters: LoopCounter[] = [];
   private readonly named = new Map<LoopCounter, string>();
   private readonly workgroupVariables: string[] = [];
-  /** By the type of the elements. */
+  /** By the type of the elements and what they are for. */
   private readonly scratches = new Map<string, string>();
   private scratchIsRead = false;
   private readonly own = new Map<string, string>();
@@ -182,12 +182,13 @@ export class ShaderWriter {
     return name;
   }
 
-  /** An array of the workgroup with an element per lane; reductions of one type share it. */
-  scratch(type: string): string {
-    let name = this.scratches.get(type);
+  /** An array of the workgroup with an element per lane; reductions share those of one type and `use`. */
+  scratch(type: string, use: number): string {
+    const key = `${type} ${use}`;
+    let name = this.scratches.get(key);
     if (name === undefined) {
       name = this.workgroup(`array<${type}, ${this.limits.invocations}>`, "parts");
-      this.scratches.set(type, name);
+      this.scratches.set(key, name);
     }
     return name;
   }

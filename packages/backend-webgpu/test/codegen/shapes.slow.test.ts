@@ -131,6 +131,7 @@ describe.each(["hardware", "software"] as const)("%s", (name) => {
         x.sum({ axes: -1 }),
         x.max({ axes: 0 }),
         x.argmax(-1).astype("float32"),
+        x.mul(100).abs().astype("uint32").argmax(-1).astype("float32"),
         x.mul(x).sum({ axes: 0 }),
       ]);
       await agrees(name, shapes, graph, 1e-5);
