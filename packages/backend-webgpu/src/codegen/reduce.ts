@@ -6,6 +6,7 @@
 import {
   type Access,
   type Combine,
+  costOf,
   type DType,
   type Expression,
   planReduce,
@@ -21,6 +22,10 @@ import type { ShaderLimits, ShaderWriter } from "./shader-writer.ts";
 
 /** Terms that one invocation adds up before it pays to have several. */
 const ALONE = 32;
+
+/** Terms that are written out in a round of a loop, if they are cheap, in additions: so that several loads are on their way. */
+const COPIES = 4;
+const CHEAP = 8;
 
 /** Terms per workgroup from which a sum is divided among several. */
 const SPLIT = 16384;
@@ -176,9 +181,14 @@ export function writeReduce(w: ShaderWriter, kernel: ReduceKernel, scope: Scope)
         plan.kept.map((axis) => plan.sizes[axis] ?? 1),
       );
       const term = termsOf(w, plan, kept);
-      eachTerm(w, first, step, `${terms}u`, (k) => {
-        accumulator.add(lane, [term(k), k]);
-      });
+      const copies = terms % (COPIES * step) === 0 && costOf(plan.value) <= CHEAP ? COPIES : 1;
+      const all = (k: string): void => {
+        for (let copy = 0; copy < copies; copy++) {
+          const at = copy === 0 ? k : w.let(`${k} + ${copy * step}u`, "k");
+          accumulator.add(lane, [term(at), at]);
+        }
+      };
+      eachTerm(w, first, copies * step, `${terms}u`, all);
     },
     finish: (point, lane) => {
       const kept = splitIndex(
