@@ -1,5 +1,5 @@
 /**
- * Reductions. Several invocations share a point where there are few points: each takes every so manieth term, and a tree in
+ * Reductions. Several invocations share a point where there are few points: each takes every n-th term, and a tree in
  * workgroup memory combines their parts. Where there are very few points for long sums, a first dispatch leaves the parts
  * of several workgroups and a second one combines them. All of it depends on shapes alone, and so do the bits.
  */
@@ -74,8 +74,9 @@ class Accumulator {
     if (combine === "sum") w.line(`${value} += ${x};`);
     else if (dtype === "bool") w.line(`${value} = ${value} || ${x};`);
     else {
-      const max = { kind: "apply", operation: "max", dtype, args: [{ kind: "accumulated", dtype }] } as const;
-      w.line(`${value} = ${operationText({ ...max, args: [...max.args, ...max.args] }, [value, x], w.use)};`);
+      const operand = { kind: "accumulated", dtype } as const;
+      const max = { kind: "apply", operation: "max", dtype, args: [operand, operand] } as const;
+      w.line(`${value} = ${operationText(max, [value, x], w.use)};`);
     }
   }
 
@@ -106,7 +107,6 @@ function beatsText(dtype: DType): string {
   const type = scalarType(dtype);
   const isNan = (name: string): string => `((bitcast<u32>(${name}) & 0x7fffffffu) > 0x7f800000u)`;
   const isFloat = dtype === "float32" || dtype === "float16";
-  const greater = dtype === "bool" ? "x && !y" : "x > y";
   return [
     `fn beats_${dtype}(x: ${type}, at: u32, y: ${type}, other: u32) -> bool {`,
     `  if (at == ${NOWHERE}) { return false; }`,
@@ -118,7 +118,7 @@ function beatsText(dtype: DType): string {
           "  if (nan_x || nan_y) { return nan_x && (!nan_y || at < other); }",
         ]
       : []),
-    `  return (${greater}) || (x == y && at < other);`,
+    "  return x > y || (x == y && at < other);",
     "}",
   ].join("\n");
 }
@@ -170,16 +170,12 @@ export function partsOf({ invocations, tuning }: ShaderLimits, kernel: ReduceKer
 /** Returns the workgroups needed. */
 export function writeReduce(w: ShaderWriter, kernel: ReduceKernel, scope: Scope): number {
   const plan = planReduce(kernel);
-  const points = sizeOf(plan.kept.map((axis) => plan.sizes[axis] ?? 1));
-  const terms = sizeOf(plan.reduced.map((axis) => plan.sizes[axis] ?? 1));
+  const points = sizeOf(sizesOf(plan, plan.kept));
+  const terms = sizeOf(sizesOf(plan, plan.reduced));
   const accumulator = new Accumulator(w, kernel.combine, kernel.value.dtype);
   return shared(w, scope, points, dealOf(w, scope, plan, points, terms), accumulator, {
     terms: (point, first, step, lane) => {
-      const kept = splitIndex(
-        w,
-        point,
-        plan.kept.map((axis) => plan.sizes[axis] ?? 1),
-      );
+      const kept = splitIndex(w, point, sizesOf(plan, plan.kept));
       const term = termsOf(w, plan, kept);
       const copies = terms % (COPIES * step) === 0 && costOf(plan.value) <= CHEAP ? COPIES : 1;
       const all = (k: string): void => {
@@ -191,31 +187,22 @@ export function writeReduce(w: ShaderWriter, kernel: ReduceKernel, scope: Scope)
       eachTerm(w, first, copies * step, `${terms}u`, all);
     },
     finish: (point, lane) => {
-      const kept = splitIndex(
-        w,
-        point,
-        plan.kept.map((axis) => plan.sizes[axis] ?? 1),
-      );
+      const kept = splitIndex(w, point, sizesOf(plan, plan.kept));
       new PointWriter(w, kept, accumulator.result(lane)).storeAll(plan.stores);
     },
   });
 }
 
+const sizesOf = ({ sizes }: ReducePlan, axes: readonly number[]): readonly number[] =>
+  axes.map((axis) => sizes[axis] ?? 1);
+
 /** What computes a term of a point, in a loop that begins after this. */
-function termsOf(
-  w: ShaderWriter,
-  { sizes, kept, reduced, value }: ReducePlan,
-  at: readonly string[],
-): (k: string) => string {
-  const outer = [...at, ...reduced.map(() => "0u")];
-  const before = beforeLoop(w, [value], outer, new Set(reduced));
+function termsOf(w: ShaderWriter, plan: ReducePlan, kept: readonly string[]): (k: string) => string {
+  const outer = [...kept, ...plan.reduced.map(() => "0u")];
+  const before = beforeLoop(w, [plan.value], outer, new Set(plan.reduced));
   return (k) => {
-    const inner = splitIndex(
-      w,
-      k,
-      reduced.map((axis) => sizes[axis] ?? 1),
-    );
-    return new PointWriter(w, [...at.slice(0, kept.length), ...inner], undefined, before).value(value);
+    const inner = splitIndex(w, k, sizesOf(plan, plan.reduced));
+    return new PointWriter(w, [...kept, ...inner], undefined, before).value(plan.value);
   };
 }
 
@@ -313,18 +300,14 @@ function tree(w: ShaderWriter, accumulator: Accumulator, lane: readonly string[]
 /** The first of two dispatches: each workgroup leaves its part of a point. Returns the workgroups needed. */
 export function writeParts(w: ShaderWriter, kernel: ReduceKernel, parts: number, target: readonly string[]): number {
   const plan = planReduce(kernel);
-  const points = sizeOf(plan.kept.map((axis) => plan.sizes[axis] ?? 1));
-  const terms = sizeOf(plan.reduced.map((axis) => plan.sizes[axis] ?? 1));
+  const points = sizeOf(sizesOf(plan, plan.kept));
+  const terms = sizeOf(sizesOf(plan, plan.reduced));
   const chunk = Math.ceil(terms / parts);
   const accumulator = new Accumulator(w, kernel.combine, kernel.value.dtype);
   const deal = { perPoint: w.limits.invocations, partsFirst: true };
   return shared(w, "grid", points * parts, deal, accumulator, {
     terms: (task, first, step, lane) => {
-      const kept = splitIndex(
-        w,
-        w.let(`${task} / ${parts}u`),
-        plan.kept.map((axis) => plan.sizes[axis] ?? 1),
-      );
+      const kept = splitIndex(w, w.let(`${task} / ${parts}u`), sizesOf(plan, plan.kept));
       const from = w.let(`(${task} % ${parts}u) * ${chunk}u`, "from");
       const term = termsOf(w, plan, kept);
       eachTerm(w, `${from} + ${first}`, step, `min(${from} + ${chunk}u, ${terms}u)`, (k) => {
@@ -342,7 +325,7 @@ export function writeParts(w: ShaderWriter, kernel: ReduceKernel, parts: number,
 /** The second dispatch: combines the parts. */
 export function writeWhole(w: ShaderWriter, kernel: ReduceKernel, parts: number, source: readonly string[]): number {
   const plan = planReduce(kernel);
-  const points = sizeOf(plan.kept.map((axis) => plan.sizes[axis] ?? 1));
+  const points = sizeOf(sizesOf(plan, plan.kept));
   const accumulator = new Accumulator(w, kernel.combine, kernel.value.dtype);
   let perPoint = 1;
   while (perPoint < parts && perPoint < w.limits.invocations) perPoint *= 2;
@@ -356,11 +339,7 @@ export function writeWhole(w: ShaderWriter, kernel: ReduceKernel, parts: number,
       });
     },
     finish: (point, lane) => {
-      const kept = splitIndex(
-        w,
-        point,
-        plan.kept.map((axis) => plan.sizes[axis] ?? 1),
-      );
+      const kept = splitIndex(w, point, sizesOf(plan, plan.kept));
       new PointWriter(w, kept, accumulator.result(lane)).storeAll(plan.stores);
     },
   });

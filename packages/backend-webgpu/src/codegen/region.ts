@@ -96,7 +96,7 @@ class StepWriter {
   private readonly passedOn: ReadonlySet<ProgramBuffer>;
   /** Since the last barrier. */
   private touched: Touch[] = [];
-  /** Whether something was stored, in either kind of memory, that others may read. */
+  /** Whether storage was written since that is passed on. */
   private wroteStorage = false;
 
   constructor(w: ShaderWriter, locals: { readonly near: Places; readonly far: Places }, kernels: readonly Kernel[]) {

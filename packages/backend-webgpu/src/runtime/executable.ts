@@ -81,20 +81,14 @@ export class WebGpuExecutable implements Executable {
     const { session } = this;
     const { label, program, shaders } = this.parts;
     session.memory.requirePresent(label);
-    const allocations = [...inputs, ...outputs].map(({ allocation }) => allocation);
-    const made = [...session.arena.reserve(shaders.slabs, label), ...allocations].flatMap(({ made }) => made ?? []);
-    const encoder = (): Encoder =>
-      new Encoder(
-        session.device,
-        session.staging,
-        program,
-        {
-          inputs: inputs.map(({ allocation }) => allocation),
-          outputs: outputs.map(({ allocation }) => allocation),
-          slab: (index) => session.arena.slab(index),
-        },
-        !this.hasRun,
-      );
+    const bound = {
+      inputs: inputs.map(({ allocation }) => allocation),
+      outputs: outputs.map(({ allocation }) => allocation),
+      slab: (index: number) => session.arena.slab(index),
+    };
+    const allocations = [...session.arena.reserve(shaders.slabs, label), ...bound.inputs, ...bound.outputs];
+    const made = allocations.flatMap(({ made }) => made ?? []);
+    const encoder = (): Encoder => new Encoder(session.device, session.staging, program, bound, !this.hasRun);
     if (made.length > 0 || program.hasWhile || !this.hasRun) return this.sendCarefully(made, encoder);
     const encoding = encoder();
     encoding.encode(program.actions);
