@@ -143,7 +143,7 @@ function kernelShaders(kernel: Kernel, { layout, limits }: Context): readonly Sh
 function splitReduction(kernel: ReduceKernel, parts: number, layout: Layout, limits: ShaderLimits): readonly Shader[] {
   const value = { ...kernel, stores: [] };
   const finishing = { kind: "map", shape: kernel.shape, stores: kernel.stores } as const;
-  const types = partTypes(new ShaderWriter(layout, limits), kernel);
+  const types = partTypes(kernel);
   return withScratch(layout, limits, types, sizeOf(kernel.shape) * parts, [
     { kernel: value, label: "reduce (parts)", write: (w, names) => writeParts(w, kernel, parts, names) },
     { kernel: finishing, label: "reduce (whole)", write: (w, names) => writeWhole(w, kernel, parts, names) },

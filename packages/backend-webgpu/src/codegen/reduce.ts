@@ -43,10 +43,9 @@ class Accumulator {
     this.dtype = dtype;
   }
 
-  /** Words of workgroup memory per lane. */
+  /** Types of the words of workgroup memory per lane. */
   get variables(): readonly string[] {
-    const type = this.dtype === "bool" ? "u32" : scalarType(this.dtype);
-    return this.combine === "argmax" ? [type, "u32"] : [type];
+    return storedTypes(this.combine, this.dtype);
   }
 
   /** Declares the variables of a lane; returns their names. */
@@ -346,6 +345,12 @@ export function writeWhole(w: ShaderWriter, kernel: ReduceKernel, parts: number,
 }
 
 /** What the parts of a point take in memory: the type of each word. */
-export function partTypes(w: ShaderWriter, kernel: ReduceKernel): readonly string[] {
-  return new Accumulator(w, kernel.combine, kernel.value.dtype).variables;
+export function partTypes({ combine, value }: ReduceKernel): readonly string[] {
+  return storedTypes(combine, value.dtype);
+}
+
+/** Types of what a lane carries, as it is kept in memory: bools are words there. */
+function storedTypes(combine: Combine, dtype: DType): readonly string[] {
+  const type = dtype === "bool" ? "u32" : scalarType(dtype);
+  return combine === "argmax" ? [type, "u32"] : [type];
 }

@@ -95,7 +95,7 @@ export class ShaderWriter {
   private readonly scratches = new Map<string, string>();
   private scratchIsRead = false;
   private readonly own = new Map<string, string>();
-  private lines: string[] = [];
+  private readonly lines: string[] = [];
   private depth = 1;
   private names = 0;
   private usesHalf = false;

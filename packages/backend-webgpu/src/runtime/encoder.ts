@@ -7,6 +7,7 @@ import {
   type CounterSlots,
   type Dispatch,
   type Ready,
+  type ReadyFor,
   type ReadyProgram,
   type ReadyWhile,
   SLOT_BYTES,
@@ -76,8 +77,8 @@ export class Encoder {
       if (action.kind === "dispatch") this.dispatch(action);
       else if (action.kind === "copy") this.copy(action);
       else if (action.kind === "for") {
-        for (const value of valuesOf(action.length, action.reverse)) {
-          this.values.set(action.counter, value);
+        for (let step = 0; step < action.length; step++) {
+          this.values.set(action.counter, valueAt(action, step));
           this.encode(action.body);
         }
       } else throw new RangeError("a while has to wait for the device");
@@ -91,8 +92,8 @@ export class Encoder {
       else if (action.kind === "copy") this.copy(action);
       else if (action.kind === "while") await (action.gate === null ? this.stepwise(action) : this.ahead(action));
       else {
-        for (const value of valuesOf(action.length, action.reverse)) {
-          this.values.set(action.counter, value);
+        for (let step = 0; step < action.length; step++) {
+          this.values.set(action.counter, valueAt(action, step));
           await this.run(action.body);
         }
       }
@@ -292,6 +293,5 @@ export const bytesOf = (place: BoundPlace): number => (place.kind === "arena" ? 
 /** The largest of the counts of rows, of which there may be very many. */
 export const most = (counts: Int32Array): number => counts.reduce((found, count) => Math.max(found, count), 0);
 
-function valuesOf(length: number, reverse: boolean): readonly number[] {
-  return Array.from({ length }, (_, i) => (reverse ? length - 1 - i : i));
-}
+/** The counter of a loop in one of its steps. */
+const valueAt = ({ length, reverse }: ReadyFor, step: number): number => (reverse ? length - 1 - step : step);
