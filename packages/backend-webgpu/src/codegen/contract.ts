@@ -261,9 +261,10 @@ function storeResults(w: ShaderWriter, plan: ContractPlan, { batch, sums, row, c
       each(columns, (c, columnNumber) => {
         const n = w.let(column(c), "n");
         w.block(inside(n, plan.size.n, exceeds.n), () => {
-          const sum =
-            results === null ? sums[rowNumber]?.[columnNumber] : w.let(`${results}[${r} * ${columns}u + ${c}]`);
-          new PointWriter(w, [...batch, ...mAxes, ...splitIndex(w, n, plan.axes.n)], sum).storeAll(plan.stores);
+          const named = sums[rowNumber]?.[columnNumber] ?? "";
+          const accumulated = results === null ? named : w.let(`${results}[${r} * ${columns}u + ${c}]`);
+          const axes = [...batch, ...mAxes, ...splitIndex(w, n, plan.axes.n)];
+          new PointWriter(w, axes, { accumulated }).storeAll(plan.stores);
         });
       });
     });

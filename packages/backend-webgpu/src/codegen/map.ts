@@ -37,7 +37,7 @@ function writeRows(w: ShaderWriter, sizes: readonly number[], stores: readonly S
     const values = stores.map(({ value }) => value);
     const before = beforeLoop(w, values, [...outer, "0u"], new Set([rows.length]));
     eachPoint(w, "workgroup", sizes.at(-1) ?? 1, (column) => {
-      new PointWriter(w, [...outer, column], undefined, before).storeAll(stores);
+      new PointWriter(w, [...outer, column], { before }).storeAll(stores);
     });
   });
 }

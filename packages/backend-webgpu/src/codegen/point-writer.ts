@@ -1,5 +1,12 @@
 /** Scalar expressions at one point of a kernel: each node is computed once, each address as well. */
-import { type Access, childrenOf, type Expression, type Store, visitExpression } from "@banach/autograd/backend";
+import {
+  type Access,
+  childrenOf,
+  type Expression,
+  type Read,
+  type Store,
+  visitExpression,
+} from "@banach/autograd/backend";
 import { literal, operationText } from "../wgsl/operations.ts";
 import type { ShaderWriter } from "./shader-writer.ts";
 
@@ -97,30 +104,41 @@ function accessOf(node: Expression): Access | null {
   return node.kind === "read" || node.kind === "index" || node.kind === "gather" ? node.access : null;
 }
 
+/** What is known at a point, besides where it is. */
+export interface PointContext {
+  /** What an epilogue finishes. */
+  readonly accumulated?: string;
+  /** Of a loop that the point is in. */
+  readonly before?: BeforeLoop;
+  /** The value of a read that need not be loaded. */
+  readonly known?: (read: Read) => string | undefined;
+  /**
+   * Names by what was computed, shared by points that are computed side by side: before anything is stored, equal text
+   * has equal value.
+   */
+  readonly names?: Map<string, string>;
+}
+
 export class PointWriter {
   private readonly w: ShaderWriter;
   private readonly axes: readonly string[];
-  private readonly accumulated: string | undefined;
-  private readonly before: BeforeLoop | undefined;
+  private readonly context: PointContext;
   private readonly done = new Map<Expression, string>();
-  /** By what was computed: before anything is stored, equal text has equal value. */
-  private readonly names = new Map<string, string>();
+  private readonly names: Map<string, string>;
 
-  /**
-   * @param axes the index along each axis
-   * @param accumulated what an epilogue finishes
-   * @param before of a loop that the point is in
-   */
-  constructor(w: ShaderWriter, axes: readonly string[], accumulated?: string, before?: BeforeLoop) {
-    this.before = before;
+  /** @param axes the index along each axis */
+  constructor(w: ShaderWriter, axes: readonly string[], context: PointContext = {}) {
     this.w = w;
     this.axes = axes;
-    this.accumulated = accumulated;
+    this.context = context;
+    this.names = context.names ?? new Map<string, string>();
   }
 
   /** The name or the literal of a value. */
   value(node: Expression): string {
-    const known = this.done.get(node) ?? this.before?.values.get(node);
+    const { before, known: knownRead } = this.context;
+    const known =
+      this.done.get(node) ?? before?.values.get(node) ?? (node.kind === "read" ? knownRead?.(node) : undefined);
     if (known !== undefined) return known;
     const text = this.compute(node);
     const isName = node.kind === "constant" || node.kind === "accumulated";
@@ -143,7 +161,11 @@ export class PointWriter {
   }
 
   private addressText(access: Access): string {
-    const { w, axes, before } = this;
+    const {
+      w,
+      axes,
+      context: { before },
+    } = this;
     const base = before?.bases.get(access);
     if (before === undefined || base === undefined) return addressText(w, access, axes);
     const strides = access.strides.map((stride, axis) => (before.moving.has(axis) ? stride : 0));
@@ -189,8 +211,8 @@ export class PointWriter {
         return `${w.use("threefry2x32_bits")}(${key0 ?? ""}, ${key1 ?? ""}, 0u, ${this.address(node.counter)})`;
       }
       case "accumulated":
-        if (this.accumulated === undefined) throw new RangeError("nothing is accumulated here");
-        return this.accumulated;
+        if (this.context.accumulated === undefined) throw new RangeError("nothing is accumulated here");
+        return this.context.accumulated;
       case "apply":
         return operationText(
           node,

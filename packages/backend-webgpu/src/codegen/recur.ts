@@ -189,9 +189,9 @@ function chunkOf(w: ShaderWriter, { length }: Plan, chunk: string, size: number)
 function runSteps(w: ShaderWriter, plan: Plan, row: string, steps: Steps, h: string): void {
   const values = [plan.a, plan.b, ...plan.stores.map(({ value }) => value)];
   eachStep(w, plan, row, steps, values, (point, before) => {
-    const terms = new PointWriter(w, point, undefined, before);
+    const terms = new PointWriter(w, point, { before });
     w.line(`${h} = ${terms.value(plan.a)} * ${h} + ${terms.value(plan.b)};`);
-    new PointWriter(w, point, h, before).storeAll(plan.stores);
+    new PointWriter(w, point, { accumulated: h, before }).storeAll(plan.stores);
   });
 }
 
@@ -203,7 +203,7 @@ interface AffineMap {
 
 function composeSteps(w: ShaderWriter, plan: Plan, row: string, steps: Steps, { scale, offset }: AffineMap): void {
   eachStep(w, plan, row, steps, [plan.a, plan.b], (point, before) => {
-    const terms = new PointWriter(w, point, undefined, before);
+    const terms = new PointWriter(w, point, { before });
     const a = terms.value(plan.a);
     w.line(`${offset} = ${a} * ${offset} + ${terms.value(plan.b)};`);
     w.line(`${scale} = ${a} * ${scale};`);

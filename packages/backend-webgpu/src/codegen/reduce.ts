@@ -187,7 +187,7 @@ export function writeReduce(w: ShaderWriter, kernel: ReduceKernel, scope: Scope)
     },
     finish: (point, lane) => {
       const kept = splitIndex(w, point, sizesOf(plan, plan.kept));
-      new PointWriter(w, kept, accumulator.result(lane)).storeAll(plan.stores);
+      new PointWriter(w, kept, { accumulated: accumulator.result(lane) }).storeAll(plan.stores);
     },
   });
 }
@@ -201,7 +201,7 @@ function termsOf(w: ShaderWriter, plan: ReducePlan, kept: readonly string[]): (k
   const before = beforeLoop(w, [plan.value], outer, new Set(plan.reduced));
   return (k) => {
     const inner = splitIndex(w, k, sizesOf(plan, plan.reduced));
-    return new PointWriter(w, [...kept, ...inner], undefined, before).value(plan.value);
+    return new PointWriter(w, [...kept, ...inner], { before }).value(plan.value);
   };
 }
 
@@ -339,7 +339,7 @@ export function writeWhole(w: ShaderWriter, kernel: ReduceKernel, parts: number,
     },
     finish: (point, lane) => {
       const kept = splitIndex(w, point, sizesOf(plan, plan.kept));
-      new PointWriter(w, kept, accumulator.result(lane)).storeAll(plan.stores);
+      new PointWriter(w, kept, { accumulated: accumulator.result(lane) }).storeAll(plan.stores);
     },
   });
 }
