@@ -22,7 +22,7 @@ export function addressText(w: ShaderWriter, { offset, strides, loops }: Access,
   let text = offset === 0 && (terms[0]?.stride ?? 0) > 0 ? "" : unsigned(offset);
   for (const { index, stride } of terms) {
     const size = Math.abs(stride);
-    const term = size === 1 ? index : `${index} * ${size}u`;
+    const term = size <= 1 ? index : `${index} * ${size}u`;
     if (text === "") text = term;
     else text += stride > 0 ? ` + ${term}` : ` - ${term}`;
   }
@@ -33,7 +33,8 @@ export function addressText(w: ShaderWriter, { offset, strides, loops }: Access,
 export function splitIndex(w: ShaderWriter, linear: string, sizes: readonly number[]): readonly string[] {
   const names = new Array<string>(sizes.length).fill("0u");
   let rest = linear;
-  const long = sizes.flatMap((size, axis) => (size === 1 ? [] : [axis]));
+  // Nothing is done where a size is 0, but a compiler refuses to divide by it.
+  const long = sizes.flatMap((size, axis) => (size <= 1 ? [] : [axis]));
   for (const [position, axis] of [...long].reverse().entries()) {
     const size = sizes[axis] ?? 1;
     if (position === long.length - 1) names[axis] = rest;

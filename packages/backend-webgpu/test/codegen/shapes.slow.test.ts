@@ -195,4 +195,10 @@ describe.each(Object.keys(backends) as (keyof typeof backends)[])("%s", (name) =
     const labels = await agrees(name, shapes, graph, 1e-5);
     expect(labels.includes("while")).toBe(name.includes("apart"));
   });
+
+  it("a sum of nothing, along axes that are not one", async () => {
+    const shapes = [[3, 0, 2]];
+    const graph = graphOf(shapes, (x) => x.transpose([2, 1, 0]).sum());
+    expect(await agrees(name, shapes, graph, 1e-6)).toEqual(["reduce"]);
+  });
 });
