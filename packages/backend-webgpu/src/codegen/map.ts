@@ -1,27 +1,69 @@
-/** Maps: one invocation per point. */
+/** Maps: one invocation per point, or per quad of neighbouring points. */
 import {
   accessesOf,
+  costOf,
   groupAxes,
   type MapKernel,
   mapAll,
+  type ProgramBuffer,
   regroup,
   sizeOf,
   type Store,
   visitExpression,
 } from "@banach/autograd/backend";
 import { beforeLoop, PointWriter, splitIndex } from "./point-writer.ts";
+import { isQuad, NO_QUADS, type QuadUse, storeQuads } from "./quads.ts";
 import { eachPoint, type Scope } from "./scope.ts";
-import type { ShaderWriter } from "./shader-writer.ts";
+import type { ShaderLimits, ShaderWriter } from "./shader-writer.ts";
+
+/** Work of a point, in additions, up to which an invocation has four: their code is written out, and has to be compiled. */
+const CHEAP = 32;
+
+interface MapPlan {
+  readonly sizes: readonly number[];
+  readonly stores: readonly Store[];
+}
+
+/** Axes merged where they can be. */
+function planMap({ shape, stores }: MapKernel): MapPlan {
+  const axes = shape.map((_, axis) => axis);
+  const { sizes, access } = regroup(shape, groupAxes(shape, axes, accessesOf([], stores)));
+  return { sizes, stores: mapAll([], stores, access).stores };
+}
+
+/** The quads that a map of a grid loads and stores. */
+export function quadsOfMap(kernel: MapKernel, { tuning }: ShaderLimits): QuadUse {
+  const { sizes, stores } = planMap(kernel);
+  const last = sizes.length - 1;
+  const suits =
+    (sizes[last] ?? 1) % 4 === 0 &&
+    sizeOf(sizes) / 4 >= tuning.busy &&
+    stores.every(({ access }) => isQuad(access, last)) &&
+    stores.reduce((cost, { value }) => cost + costOf(value), 0) <= CHEAP;
+  if (!suits) return NO_QUADS;
+  const loads = new Set<ProgramBuffer>();
+  for (const { value } of stores) {
+    visitExpression(value, (node) => {
+      if (node.kind === "read" && isQuad(node.access, last)) loads.add(node.buffer);
+    });
+  }
+  return { loads, stores: new Set(stores.map(({ buffer }) => buffer)) };
+}
 
 /** Returns the workgroups needed. */
 export function writeMap(w: ShaderWriter, kernel: MapKernel, scope: Scope): number {
-  const axes = kernel.shape.map((_, axis) => axis);
-  const { sizes, access } = regroup(kernel.shape, groupAxes(kernel.shape, axes, accessesOf([], kernel.stores)));
-  const { stores } = mapAll([], kernel.stores, access);
+  const { sizes, stores } = planMap(kernel);
   const columns = sizes.at(-1) ?? 1;
   if (scope === "workgroup" && sizes.length > 1 && columns >= w.limits.invocations && !overwrites(stores)) {
     writeRows(w, sizes, stores);
     return 1;
+  }
+  if (stores.some(({ buffer }) => w.isVector(buffer))) {
+    const outer = sizes.slice(0, -1);
+    return eachPoint(w, scope, sizeOf(sizes) / 4, (index) => {
+      const names = splitIndex(w, index, [...outer, columns / 4]);
+      storeQuads(w, stores, names.slice(0, -1), names.at(-1) ?? "0u");
+    });
   }
   return eachPoint(w, scope, sizeOf(sizes), (index) => {
     new PointWriter(w, splitIndex(w, index, sizes)).storeAll(stores);

@@ -4,15 +4,23 @@ import type { ShaderWriter } from "./shader-writer.ts";
 /** A grid of workgroups of their own, or the one workgroup that runs an iteration of a loop. */
 export type Scope = "grid" | "workgroup";
 
-/** Runs the body at each of `count` points, one invocation each; no barrier may be in it. Returns the workgroups needed. */
+/** Runs the body at each of `count` points; no barrier may be in it. Returns the workgroups needed. */
 export function eachPoint(w: ShaderWriter, scope: Scope, count: number, body: (index: string) => void): number {
-  const { invocations } = w.limits;
+  const { invocations, tuning } = w.limits;
   const index = w.fresh("p");
   if (scope === "grid") {
+    const workgroups = Math.ceil(Math.min(count, tuning.most) / invocations);
+    const lanes = w.groupsOf(workgroups) * invocations;
+    if (count > lanes) {
+      // Neighbours side by side.
+      const first = w.let(`group * ${invocations}u + lane`, "p");
+      w.block(`for (var ${index} = ${first}; ${index} < ${count}u; ${index} += ${lanes}u)`, () => {
+        body(index);
+      });
+      return workgroups;
+    }
     w.line(`let ${index} = group * ${invocations}u + lane;`);
-    const workgroups = Math.ceil(count / invocations);
-    const isExact = count === w.groupsOf(workgroups) * invocations;
-    w.block(isExact ? "" : `if (${index} < ${count}u)`, () => {
+    w.block(count === lanes ? "" : `if (${index} < ${count}u)`, () => {
       body(index);
     });
     return workgroups;

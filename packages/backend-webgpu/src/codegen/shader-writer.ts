@@ -42,6 +42,8 @@ export interface ShaderLimits {
 export interface Tuning {
   /** Invocations that keep it busy: beyond, a sum is not divided among more of them. */
   readonly busy: number;
+  /** Invocations beyond which each had better have several points than a point of its own. */
+  readonly most: number;
   /** Whether data that a workgroup shares is faster in its own memory, and waiting for each other is cheap. */
   readonly tiles: boolean;
   /** How loops over rows are divided. */
@@ -49,10 +51,10 @@ export interface Tuning {
 }
 
 /** Thousands of invocations hide each other's latency. */
-export const HARDWARE: Tuning = { busy: 16384, tiles: true, rows: MANY_WORKGROUPS };
+export const HARDWARE: Tuning = { busy: 16384, most: Infinity, tiles: true, rows: MANY_WORKGROUPS };
 
 /** A processor plays the GPU: a few cores, caches, and a barrier is a switch of context per invocation. */
-export const SOFTWARE: Tuning = { busy: 64, tiles: false, rows: FEW_WORKGROUPS };
+export const SOFTWARE: Tuning = { busy: 64, most: 4096, tiles: false, rows: FEW_WORKGROUPS };
 
 /** Workgroups along x and y. */
 export function gridOf(workgroups: number, { workgroupsPerDimension }: ShaderLimits): readonly [number, number] {
@@ -64,8 +66,10 @@ export function gridOf(workgroups: number, { workgroupsPerDimension }: ShaderLim
 interface Cell {
   readonly name: string;
   readonly element: string;
-  /** Elements before its first. */
+  /** Elements, or vectors, before its first. */
   readonly base: string;
+  /** Whether it is an array of vectors of four elements. */
+  readonly isVector: boolean;
 }
 
 /** The type that an element of a dtype has in memory. */
@@ -80,6 +84,14 @@ export function storedType(dtype: DType): string {
     default:
       return "u32";
   }
+}
+
+/** A value as an element in memory holds it. */
+function storedText(dtype: DType, element: string, value: string, use: (name: string) => string): string {
+  if (dtype === "bool") return `select(0u, 1u, ${value})`;
+  if (element === "f16") return `f16(${value})`;
+  if (dtype === "float16") return `bitcast<u32>(${use("fp_to_f16")}(${value}))`;
+  return storedType(dtype) === element ? value : `bitcast<u32>(${value})`;
 }
 
 export class ShaderWriter {
@@ -105,21 +117,28 @@ export class ShaderWriter {
     this.limits = limits;
   }
 
-  /** Binds what the shader touches: each buffer by itself, or temporaries by slabs where there are too many. */
-  bind(read: Iterable<ProgramBuffer>, written: ReadonlySet<ProgramBuffer>): void {
+  /**
+   * Binds what the shader touches: each buffer by itself, or temporaries by slabs where there are too many.
+   * @param vectors buffers to bind as arrays of vectors where that is possible, see `isVector`
+   */
+  bind(
+    read: Iterable<ProgramBuffer>,
+    written: ReadonlySet<ProgramBuffer>,
+    vectors: ReadonlySet<ProgramBuffer> = new Set(),
+  ): void {
     // What is empty has no place to bind, and is never read in earnest.
     const buffers = [...new Set([...read, ...written])].filter(({ size }) => size > 0);
     const places = new Map(buffers.map((buffer) => [buffer, this.layout.placeOf(buffer)]));
     const room = this.limits.storageBuffers - this.bindings.length;
     if (buffers.length <= room) {
-      for (const [buffer, place] of places) this.bindWhole(buffer, place, written.has(buffer));
+      for (const [buffer, place] of places) this.bindWhole(buffer, place, written.has(buffer), vectors.has(buffer));
       return;
     }
     /** Binding of each slab. */
     const slabs = new Map<number, { readonly name: string; readonly from: number }>();
     for (const [buffer, place] of places) {
       if (place.kind !== "arena") {
-        this.bindWhole(buffer, place, written.has(buffer));
+        this.bindWhole(buffer, place, written.has(buffer), vectors.has(buffer));
         continue;
       }
       let slab = slabs.get(place.slab);
@@ -134,22 +153,29 @@ export class ShaderWriter {
       }
       // Halves would share words.
       if (buffer.dtype === "float16") throw new RangeError("a slab of words holds no halves");
-      this.cells.set(buffer, { name: slab.name, element: "u32", base: `${(place.offset - slab.from) / 4}u + ` });
+      this.cells.set(buffer, {
+        name: slab.name,
+        element: "u32",
+        base: `${(place.offset - slab.from) / 4}u + `,
+        isVector: false,
+      });
     }
     if (this.bindings.length > this.limits.storageBuffers) {
       throw new RangeError(`a shader binds ${this.bindings.length} buffers, of ${this.limits.storageBuffers} at most`);
     }
   }
 
-  private bindWhole(buffer: ProgramBuffer, place: Place, isWritten: boolean): void {
+  private bindWhole(buffer: ProgramBuffer, place: Place, isWritten: boolean, wantsVectors: boolean): void {
     const element = storedType(buffer.dtype);
+    const isVector = wantsVectors && buffer.size % 4 === 0;
     // A slab may be written in one place and read in another by the same dispatch only where both may write.
     const mayWrite = isWritten || place.kind === "arena";
-    this.cells.set(buffer, { name: this.addBinding(place, mayWrite, element), element, base: "" });
+    const name = this.addBinding(place, mayWrite, isVector ? `vec4<${element}>` : element);
+    this.cells.set(buffer, { name, element, base: "", isVector });
   }
 
   private addBinding(place: Place, isWritten: boolean, element: string): string {
-    this.usesHalf ||= element === "f16";
+    this.usesHalf ||= element.includes("f16");
     this.bindings.push({ place, isWritten, element });
     return `b${this.bindings.length - 1}`;
   }
@@ -161,7 +187,7 @@ export class ShaderWriter {
 
   /** Has a buffer live elsewhere: at `base` words into an array of words. */
   place(buffer: ProgramBuffer, name: string, base: string): void {
-    this.cells.set(buffer, { name, element: "u32", base });
+    this.cells.set(buffer, { name, element: "u32", base, isVector: false });
   }
 
   /** The variable that a buffer lives in. */
@@ -210,11 +236,17 @@ export class ShaderWriter {
     return name;
   }
 
+  /** Whether whole quads of a buffer can be loaded, and must be stored. */
+  isVector(buffer: ProgramBuffer): boolean {
+    return this.cells.get(buffer)?.isVector ?? false;
+  }
+
   /** The value of an element. */
   load(buffer: ProgramBuffer, index: string): string {
     if (buffer.size === 0) return literal(buffer.dtype, 0);
-    const { name, element, base } = this.cellOf(buffer);
-    const cell = `${name}[${base}${index}]`;
+    const { name, element, base, isVector } = this.cellOf(buffer);
+    const at = isVector && index.includes(" ") ? this.let(index, "a") : index;
+    const cell = isVector ? `${name}[${base}(${at} >> 2u)][${at} & 3u]` : `${name}[${base}${at}]`;
     if (buffer.dtype === "bool") return `(${cell} != 0u)`;
     if (element === "f16") return `f32(${cell})`;
     // A word of its own, as a local.
@@ -224,14 +256,25 @@ export class ShaderWriter {
   }
 
   store(buffer: ProgramBuffer, index: string, value: string): void {
+    const { name, element, base, isVector } = this.cellOf(buffer);
+    if (isVector) throw new RangeError(`${buffer.name} is stored by quads`);
+    this.line(`${name}[${base}${index}] = ${storedText(buffer.dtype, element, value, this.use)};`);
+  }
+
+  /** The values of the four elements of a vector. */
+  loadQuad(buffer: ProgramBuffer, vector: string): string {
     const { name, element, base } = this.cellOf(buffer);
-    const stored = (): string => {
-      if (buffer.dtype === "bool") return `select(0u, 1u, ${value})`;
-      if (element === "f16") return `f16(${value})`;
-      if (buffer.dtype === "float16") return `bitcast<u32>(${this.use("fp_to_f16")}(${value}))`;
-      return storedType(buffer.dtype) === element ? value : `bitcast<u32>(${value})`;
-    };
-    this.line(`${name}[${base}${index}] = ${stored()};`);
+    const cell = `${name}[${base}${vector}]`;
+    if (buffer.dtype === "bool") return `(${cell} != vec4<u32>())`;
+    if (element === "f16") return `vec4<f32>(${cell})`;
+    const type = storedType(buffer.dtype);
+    return type === element ? cell : `bitcast<vec4<${type}>>(${cell})`;
+  }
+
+  storeQuad(buffer: ProgramBuffer, vector: string, values: readonly string[]): void {
+    const { name, element, base } = this.cellOf(buffer);
+    const stored = values.map((value) => storedText(buffer.dtype, element, value, this.use));
+    this.line(`${name}[${base}${vector}] = vec4<${element}>(${stored.join(", ")});`);
   }
 
   private cellOf(buffer: ProgramBuffer): Cell {
