@@ -1,5 +1,5 @@
 /** The lowering library: graphs to programs of fused kernels, with a memory plan. It knows no backend. */
-export { type Access, type LoopCounter, wholeOf, withStrides } from "./access.ts";
+export { type Access, type LoopCounter, reshaped, wholeOf, withStrides } from "./access.ts";
 export { accessesOf, groupAxes, mapAll, regroup } from "./collapse.ts";
 export {
   type Apply,

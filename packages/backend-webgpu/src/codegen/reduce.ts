@@ -23,6 +23,9 @@ import type { ShaderLimits, ShaderWriter } from "./shader-writer.ts";
 /** Terms that one invocation adds up before it pays to have several. */
 const ALONE = 32;
 
+/** Terms that one invocation adds up sooner than several have waited for each other. */
+const FEW = 8;
+
 /** Terms that are written out in a round of a loop, if they are cheap, in additions: so that several loads are on their way. */
 const COPIES = 4;
 const CHEAP = 8;
@@ -32,7 +35,7 @@ const SPLIT = 16384;
 const MAX_PARTS = 256;
 
 /** What a lane carries: a value, and for argmax where it is. */
-class Accumulator {
+export class Accumulator {
   private readonly w: ShaderWriter;
   private readonly combine: Combine;
   private readonly dtype: DType;
@@ -148,8 +151,8 @@ function dealOf(w: ShaderWriter, scope: Scope, plan: ReducePlan, points: number,
   const { invocations, tuning } = w.limits;
   let perPoint = 1;
   if (scope === "workgroup") {
-    // The lanes are there, and have nothing else to do.
-    while (perPoint < terms && points * perPoint * 2 <= invocations) perPoint *= 2;
+    // The lanes are there, and have nothing else to do; but they would wait for each other.
+    while (terms > FEW && perPoint < terms && points * perPoint * 2 <= invocations) perPoint *= 2;
     return { perPoint, partsFirst };
   }
   // Rows that are read along themselves want neighbours on neighbouring terms, however many points there are.

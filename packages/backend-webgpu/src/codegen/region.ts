@@ -17,6 +17,8 @@ import {
   writtenBy,
 } from "@banach/autograd/backend";
 import type { Layout } from "./layout.ts";
+import { planRows } from "./row-plan.ts";
+import { type Entered, RowWriter } from "./row-writer.ts";
 import { type Shader, type ShaderLimits, ShaderWriter } from "./shader-writer.ts";
 import { writeKernel } from "./write-kernel.ts";
 
@@ -52,10 +54,17 @@ export function writeRegion(loop: ForLoop, layout: Layout, device: ShaderLimits)
     if (isKernel(step)) kernels.push(step);
     if (step.kind === "while") flags.add(step.flag);
   });
-  const limits = { ...device, invocations: invocationsFor(kernels, loop.length, device) };
+  const wanted = invocationsFor(kernels, loop.length, device);
+  const plan = planRows(
+    loop,
+    (loop.locals ?? []).filter((buffer) => !flags.has(buffer)),
+    wanted,
+    device,
+  );
+  const limits = { ...device, invocations: plan?.invocations ?? wanted };
   const w = new ShaderWriter(layout, limits);
   for (const flag of flags) w.place(flag, w.workgroup("array<u32, 1>", "flag"), "");
-  const locals = (loop.locals ?? []).filter((buffer) => !flags.has(buffer));
+  const locals = (loop.locals ?? []).filter((buffer) => !flags.has(buffer) && plan?.residents.has(buffer) !== true);
   const { near, far } = layout.locals(locals, limits.workgroupBytes - reserved(limits.invocations) - 16 * flags.size);
   if (near.bytes > 0) {
     const name = w.workgroup(`array<u32, ${near.bytes / 4}>`, "near");
@@ -68,7 +77,7 @@ export function writeRegion(loop: ForLoop, layout: Layout, device: ShaderLimits)
       w.place(buffer, name, `group * ${far.bytes / 4}u + ${offset === 0 ? "" : `${offset / 4}u + `}`);
     }
   }
-  const own = new Set([...locals, ...flags]);
+  const own = new Set(loop.locals);
   const isShared = (buffer: ProgramBuffer): boolean => !own.has(buffer);
   w.bind(
     kernels.flatMap((kernel) => [...readBy(kernel)]).filter(isShared),
@@ -76,7 +85,7 @@ export function writeRegion(loop: ForLoop, layout: Layout, device: ShaderLimits)
   );
   if (loop.length < w.groupsOf(loop.length)) w.line(`if (group >= ${loop.length}u) { return; }`);
   w.nameCounter(loop.counter, "group");
-  new StepWriter(w, { near, far }, kernels).write(loop.body);
+  new StepWriter(w, { near, far }, kernels, plan && new RowWriter(w, plan)).write(loop.body);
   return w.finish(`rows x ${loop.length}`, loop.length);
 }
 
@@ -92,6 +101,8 @@ interface Touch {
 class StepWriter {
   private readonly w: ShaderWriter;
   private readonly locals: { readonly near: Places; readonly far: Places };
+  /** Null if nothing stays in registers. */
+  private readonly rows: RowWriter | null;
   /** Buffers in storage that some kernel writes, and another kernel reads or writes. */
   private readonly passedOn: ReadonlySet<ProgramBuffer>;
   /** Since the last barrier. */
@@ -99,15 +110,22 @@ class StepWriter {
   /** Whether storage was written since that is passed on. */
   private wroteStorage = false;
 
-  constructor(w: ShaderWriter, locals: { readonly near: Places; readonly far: Places }, kernels: readonly Kernel[]) {
+  constructor(
+    w: ShaderWriter,
+    locals: { readonly near: Places; readonly far: Places },
+    kernels: readonly Kernel[],
+    rows: RowWriter | null,
+  ) {
     this.w = w;
+    this.rows = rows;
     this.locals = locals;
     const { near } = locals;
     const read = new Set(kernels.flatMap((kernel) => [...readBy(kernel)]));
     const written = kernels.flatMap(writtenBy);
     const isShared = (buffer: ProgramBuffer): boolean =>
       read.has(buffer) || written.indexOf(buffer) < written.lastIndexOf(buffer);
-    this.passedOn = new Set(written.filter((buffer) => isShared(buffer) && !near.offsets.has(buffer)));
+    const isNear = (buffer: ProgramBuffer): boolean => near.offsets.has(buffer) || rows?.isResident(buffer) === true;
+    this.passedOn = new Set(written.filter((buffer) => isShared(buffer) && !isNear(buffer)));
   }
 
   write(steps: readonly Step[]): void {
@@ -119,31 +137,40 @@ class StepWriter {
   }
 
   private kernel(kernel: Kernel): void {
+    const inMemory = (buffer: ProgramBuffer): boolean => this.rows?.isResident(buffer) !== true;
     const touches = [
-      ...[...readBy(kernel)].map((buffer) => this.touch(buffer, false)),
-      ...writtenBy(kernel).map((buffer) => this.touch(buffer, true)),
+      ...[...readBy(kernel)].filter(inMemory).map((buffer) => this.touch(buffer, false)),
+      ...writtenBy(kernel)
+        .filter(inMemory)
+        .map((buffer) => this.touch(buffer, true)),
     ];
     if (touches.some((touch) => this.touched.some((before) => conflict(before, touch)))) this.barrier();
-    writeKernel(this.w, kernel, "workgroup");
+    if (this.rows?.write(kernel) !== true) writeKernel(this.w, kernel, "workgroup");
     this.touched.push(...touches);
-    this.wroteStorage ||= writtenBy(kernel).some((buffer) => this.passedOn.has(buffer));
+    this.wroteStorage ||= writtenBy(kernel).some((buffer) => this.passedOn.has(buffer) && inMemory(buffer));
   }
 
-  private for({ counter, length, reverse, body }: ForLoop): void {
+  private for(loop: ForLoop): void {
     const { w } = this;
+    const { counter, length, reverse, body } = loop;
     if (length === 0) return;
     this.barrier();
+    const entered = this.enter(loop);
     const step = w.fresh("t");
     w.block(`for (var ${step} = 0u; ${step} < ${length}u; ${step}++)`, () => {
       w.nameCounter(counter, reverse ? w.let(`${length - 1}u - ${step}`, "t") : step);
       this.write(body);
       this.barrier();
     });
+    this.leave(entered);
   }
 
-  private while({ test, flag, body, maxSteps }: WhileLoop): void {
+  private while(loop: WhileLoop): void {
     const { w } = this;
+    const { test, flag, body, maxSteps } = loop;
+    if (maxSteps === 0) return;
     this.barrier();
+    const entered = this.enter(loop);
     const step = w.fresh("n");
     w.block(`for (var ${step} = 0u; ${step} < ${maxSteps}u; ${step}++)`, () => {
       this.write(test);
@@ -151,20 +178,43 @@ class StepWriter {
       if (this.wroteStorage) this.barrier();
       w.line(`if (workgroupUniformLoad(&${w.nameOf(flag)})[0] == 0u) { break; }`);
       this.touched = [];
-      w.scratchIsFree();
+      this.waited();
       this.write(body);
       this.barrier();
     });
+    this.leave(entered);
+  }
+
+  /** Has registers hold what a loop touches that begins here. */
+  private enter(loop: ForLoop | WhileLoop): Entered | null {
+    const entered = this.rows?.enter(loop) ?? null;
+    for (const buffer of entered?.held ?? []) this.touched.push(this.touch(buffer, false));
+    return entered;
+  }
+
+  private leave(entered: Entered | null): void {
+    for (const buffer of entered?.leave() ?? []) {
+      this.touched.push(this.touch(buffer, true));
+      this.wroteStorage ||= this.passedOn.has(buffer);
+    }
+  }
+
+  private waited(): void {
+    this.w.scratchIsFree();
+    this.rows?.settled();
   }
 
   private barrier(): void {
-    if (this.touched.length === 0) return;
+    if (this.touched.length === 0) {
+      this.rows?.settle();
+      return;
+    }
     // Each of the two lets everybody arrive, and makes one kind of memory visible.
     if (this.wroteStorage) this.w.line("storageBarrier();");
     this.w.line("workgroupBarrier();");
     this.touched = [];
     this.wroteStorage = false;
-    this.w.scratchIsFree();
+    this.waited();
   }
 
   private touch(buffer: ProgramBuffer, isWritten: boolean): Touch {

@@ -48,13 +48,15 @@ export interface Tuning {
   readonly tiles: boolean;
   /** How loops over rows are divided. */
   readonly rows: WorkgroupLimits;
+  /** Words that an invocation may keep to itself from kernel to kernel. */
+  readonly registers: number;
 }
 
 /** Thousands of invocations hide each other's latency. */
-export const HARDWARE: Tuning = { busy: 16384, most: Infinity, tiles: true, rows: MANY_WORKGROUPS };
+export const HARDWARE: Tuning = { busy: 16384, most: Infinity, tiles: true, rows: MANY_WORKGROUPS, registers: 64 };
 
 /** A processor plays the GPU: a few cores, caches, and a barrier is a switch of context per invocation. */
-export const SOFTWARE: Tuning = { busy: 64, most: 4096, tiles: false, rows: FEW_WORKGROUPS };
+export const SOFTWARE: Tuning = { busy: 64, most: 4096, tiles: false, rows: FEW_WORKGROUPS, registers: 512 };
 
 /** Workgroups along x and y. */
 export function gridOf(workgroups: number, { workgroupsPerDimension }: ShaderLimits): readonly [number, number] {
@@ -209,7 +211,7 @@ export class ShaderWriter {
   }
 
   /** An array of the workgroup with an element per lane; reductions share those of one type and `use`. */
-  scratch(type: string, use: number): string {
+  scratch(type: string, use: number | string): string {
     const key = `${type} ${use}`;
     let name = this.scratches.get(key);
     if (name === undefined) {
@@ -275,6 +277,11 @@ export class ShaderWriter {
     const { name, element, base } = this.cellOf(buffer);
     const stored = values.map((value) => storedText(buffer.dtype, element, value, this.use));
     this.line(`${name}[${base}${vector}] = vec4<${element}>(${stored.join(", ")});`);
+  }
+
+  /** A value as it would be read again from memory of a dtype. */
+  rounded(dtype: DType, value: string): string {
+    return dtype === "float16" ? `${this.use("fp_to_f16")}(${value})` : value;
   }
 
   private cellOf(buffer: ProgramBuffer): Cell {

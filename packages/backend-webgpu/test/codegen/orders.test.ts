@@ -1,40 +1,8 @@
 /** Programs in which invocations pass on what they compute: right for any order of invocations, and for any shape of grid. */
-import { key, makeGraph, random, scan, type Tracer, whileLoop } from "@banach/autograd";
-import { type Backend, type Graph, optimize } from "@banach/autograd/backend";
-import { evaluateGraph } from "@banach/autograd/reference";
-import { afterAll, describe, expect, it } from "vitest";
-import { webgpuBackend } from "../../src/index.ts";
-import { strangeDevice } from "../strange-device.ts";
+import { scan, type Tracer } from "@banach/autograd";
+import { describeAgreement, settle, weights } from "./agreement.ts";
 
-const devices = {
-  "in order": await strangeDevice({}),
-  reversed: await strangeDevice({ reversed: true }),
-  "on small grids": await strangeDevice({ limits: { maxComputeWorkgroupsPerDimension: 4 } }),
-};
-const backends: Record<string, Backend> = {};
-for (const tuning of ["hardware", "software"] as const) {
-  for (const [name, device] of Object.entries(devices)) {
-    backends[`${tuning}, ${name}`] = await webgpuBackend({ device, tuning });
-  }
-}
-afterAll(() => {
-  for (const device of Object.values(devices)) device.destroy();
-});
-
-type Shapes = readonly (readonly number[])[];
-type Program = (...args: Tracer[]) => readonly Tracer[];
-
-/** Matrices are small enough for loops to stay bounded. */
-const weights = (w: Tracer): Tracer => w.mul(0.3 / Math.sqrt(w.dim(0)));
-
-/** A while per row; its count as the last result. */
-function settle(y: Tracer, body: (y: Tracer) => Tracer, above: number): readonly Tracer[] {
-  const condition = (z: Tracer): Tracer => z.abs().max({ axes: 1 }).greater(above);
-  const { carry, steps } = whileLoop(condition, body, y, { maxSteps: 12 });
-  return [carry, steps.astype("float32")];
-}
-
-const programs: Readonly<Record<string, readonly [Shapes, Program]>> = {
+describeAgreement({
   "sums that do not depend on each other": [
     [
       [12, 64],
@@ -128,25 +96,4 @@ const programs: Readonly<Record<string, readonly [Shapes, Program]>> = {
     ],
     (a, b, c) => [a.matmul(b), c.exp(), c.sum({ axes: 1 }), c.sum(), c.cumsum({ axis: 0 })],
   ],
-};
-
-describe.each(Object.entries(programs))("%s", (_, [shapes, program]) => {
-  const tensors = shapes.map((shape, i) => random.normal(random.foldIn(key(5), i), shape));
-  const graph: Graph = optimize(makeGraph((args: readonly Tracer[]) => program(...args), tensors));
-  const data = tensors.map((tensor) => tensor.data);
-  const expected = evaluateGraph(graph, data);
-
-  it.each(Object.entries(backends))("%s", async (_, backend) => {
-    using executable = await backend.compile(graph);
-    const buffers = data.map((array, i) => backend.write(array, graph.inputs[i]!.type));
-    const { outputs } = await executable.run(buffers);
-    for (const [k, output] of outputs.entries()) {
-      const actual = await backend.read(output);
-      const worst = Math.max(
-        ...Array.from(expected[k]!, (x, i) => Math.abs(x - actual[i]!) / Math.max(1, Math.abs(x))),
-      );
-      expect(worst).toBeLessThan(1e-4);
-    }
-    for (const buffer of [...buffers, ...outputs]) buffer[Symbol.dispose]();
-  });
 });

@@ -1,0 +1,135 @@
+/** Loops whose rows stay in registers. */
+import { key, makeGraph, random, scan, type Tracer, where, whileLoop } from "@banach/autograd";
+import { forWorkgroups, lower, optimize } from "@banach/autograd/backend";
+import { describe, expect, it } from "vitest";
+import { type Action, writeProgram } from "../../src/codegen/program-shaders.ts";
+import { HARDWARE, SOFTWARE, type Tuning } from "../../src/codegen/shader-writer.ts";
+import { describeAgreement, settle, weights } from "./agreement.ts";
+
+const keep = { axes: 1, keepDims: true } as const;
+
+/** Settles after a number of iterations that differs from row to row. */
+const contract = (z: Tracer): Tracer => z.sub(z.mean(keep)).mul(0.6).add(z.square().mean(keep).mul(0.05));
+
+describeAgreement({
+  "one row": [[[1, 64]], (y) => settle(y, contract, 0.2)],
+  "rows that no power of two counts": [[[3, 40]], (y) => settle(y, contract, 0.2)],
+  "five rows of 24": [[[5, 24]], (y) => settle(y, contract, 0.2)],
+  "columns that lanes cannot share": [[[6, 9]], (y) => settle(y, contract, 0.2)],
+  "long rows": [[[2, 1024]], (y) => settle(y, contract, 0.2)],
+  "values that change places": [
+    [
+      [6, 32],
+      [6, 32],
+    ],
+    (a, b) => {
+      const { carry, steps } = whileLoop(
+        ([x]: readonly [Tracer, Tracer]) => x.abs().max({ axes: 1 }).greater(0.3),
+        ([x, y]) => [y.mul(0.8), x.sub(x.mean(keep))] as const,
+        [a, b] as const,
+        { maxSteps: 20 },
+      );
+      return [...carry, steps.astype("float32")];
+    },
+  ],
+  "flags and counts": [
+    [[7, 16]],
+    (a) => {
+      const { carry } = whileLoop(
+        ([x]: readonly [Tracer, Tracer, Tracer]) => x.abs().max({ axes: 1 }).greater(0.3),
+        ([x, n, seen]) => {
+          const large = x.abs().greater(0.5);
+          return [contract(x), n.add(large.astype("int32")), seen.or(large)] as const;
+        },
+        [a, a.mul(0).astype("int32"), a.greater(10)] as const,
+        { maxSteps: 20 },
+      );
+      return carry.map((each) => each.astype("float32"));
+    },
+  ],
+  "a loop in each step of a scan, and what it reads is replaced after it": [
+    [[6, 48], [5, 6, 48], [48, 48], [48]],
+    (h, xs, w, scale) => {
+      const step = (y: Tracer, x: Tracer) => {
+        const from = y.matmul(weights(w)).add(x);
+        const [settled = y] = settle(from, (z) => contract(z.mul(scale.tanh())).add(y.mul(0.01)), 0.2);
+        return [settled.add(from), settled.sum({ axes: 1 })] as const;
+      };
+      return scan(step, h, xs);
+    },
+  ],
+  "two loops, of which the second goes on with what the first one found": [
+    [
+      [4, 32],
+      [4, 32],
+    ],
+    (a, b) => {
+      const [x = a, steps = a] = settle(a, (z) => contract(z).add(b.mul(0.01)), 0.3);
+      return [...settle(x.add(b), (z) => contract(z).mul(x.tanh()), 0.1), steps];
+    },
+  ],
+  "sums of few terms, of columns and of rows": [
+    [
+      [6, 4, 32],
+      [6, 32],
+    ],
+    (u, y) =>
+      settle(
+        y,
+        (z) => {
+          const along = u.mul(z.reshape([6, 1, 32])).sum({ axes: 2 });
+          const turned = u.mul(along.reshape([6, 4, 1])).sum({ axes: 1 });
+          return contract(z.mul(0.5).add(turned.mul(0.01)).add(along.sum(keep).mul(0.001)));
+        },
+        0.2,
+      ),
+  ],
+  "rows that are read along other rows": [
+    [[8, 32]],
+    (y) =>
+      settle(
+        y,
+        (z) => {
+          const turned = z
+            .sliceAxis(1, 16, 32)
+            .mul(z.sliceAxis(1, 0, 16))
+            .sum(keep);
+          return contract(z).add(turned.mul(0.01));
+        },
+        0.2,
+      ),
+  ],
+  "lanes that choose": [
+    [[4, 40]],
+    (y) => settle(y, (z) => where(z.greater(z.mean(keep)), contract(z), z.mul(0.5)), 0.2),
+  ],
+});
+
+describe("a fixed point of rows", () => {
+  const body = (tuning: Tuning): string => {
+    const y = random.normal(key(1), [8, 64]);
+    const program = lower(optimize(makeGraph((y: Tracer) => settle(y, contract, 0.2), y)), forWorkgroups(tuning.rows));
+    const limits = {
+      storageBuffers: 8,
+      invocations: 256,
+      workgroupBytes: 16384,
+      workgroupsPerDimension: 65535,
+      tuning,
+    };
+    const shaders = writeProgram(program, limits, 2 ** 27).actions.flatMap((action: Action) =>
+      action.kind === "dispatch" ? [action.shader] : [],
+    );
+    const { code } = shaders.find(({ label }) => label.startsWith("rows"))!;
+    return code.slice(code.indexOf("{ break; }"));
+  };
+
+  it.each([
+    ["hardware", HARDWARE],
+    ["software", SOFTWARE],
+  ] as const)("touches no memory but to add up across columns: %s", (_, tuning) => {
+    const inLoop = body(tuning).split("\n  }\n")[0]!;
+    expect(inLoop).toMatch(/own\d+ = /);
+    expect(inLoop).not.toMatch(/b\d+\[/);
+    expect(inLoop.match(/near\d+\[/g) ?? []).toHaveLength(0);
+  });
+});
