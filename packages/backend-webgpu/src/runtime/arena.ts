@@ -10,11 +10,13 @@ export class Arena {
     this.memory = memory;
   }
 
-  /** Grows slabs to so many bytes each; what is being run keeps what it has. Returns what is being made. */
-  reserve(bytes: readonly number[], what: string): readonly Allocation[] {
-    return bytes.flatMap((size, slab) => {
+  /** Slabs of so many bytes each at least, which grow where they are smaller; null for those of none. */
+  reserve(bytes: readonly number[], what: string): readonly (Allocation | null)[] {
+    return bytes.map((size, slab) => {
       const known = this.slabs[slab];
-      if (size === 0 || (known !== undefined && known.bytes >= size)) return [];
+      if (size === 0) return null;
+      if (known !== undefined && known.bytes >= size) return known;
+      // What is being run keeps what it has.
       if (known !== undefined) this.drop(slab, known);
       const usage = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
       const made = this.memory.make(size, usage, `temporaries of ${what}`);
@@ -24,14 +26,8 @@ export class Arena {
       void made.made?.then((error) => {
         if (error !== null && this.slabs[slab] === made) this.drop(slab, made);
       });
-      return [made];
+      return made;
     });
-  }
-
-  slab(index: number): Allocation {
-    const slab = this.slabs[index];
-    if (slab === undefined) throw new RangeError(`slab ${index} is not reserved`);
-    return slab;
   }
 
   destroy(): void {

@@ -1,7 +1,7 @@
 /** Encodes the actions of one run, and submits them in pieces of bounded length. */
 import type { LoopCounter } from "@banach/autograd/backend";
 import type { Copy } from "../codegen/program-shaders.ts";
-import type { Allocation } from "./memory.ts";
+import type { Bindings } from "./bindings.ts";
 import {
   type BoundPlace,
   type CounterSlots,
@@ -11,6 +11,7 @@ import {
   type ReadyProgram,
   type ReadyWhile,
   SLOT_BYTES,
+  type Stretch,
 } from "./ready.ts";
 import type { Staging } from "./staging.ts";
 
@@ -19,16 +20,6 @@ const MOST_DISPATCHES = 1024;
 
 /** Iterations of a while that are encoded ahead of knowing whether they will be made. */
 const MOST_AHEAD = 64;
-
-/** Bind groups that a dispatch remembers. */
-const REMEMBERED = 8;
-
-/** The memory of one run. */
-export interface Bound {
-  readonly inputs: readonly Allocation[];
-  readonly outputs: readonly Allocation[];
-  readonly slab: (index: number) => Allocation;
-}
 
 /** Bytes that the host wants to see. */
 export interface Wanted {
@@ -51,30 +42,31 @@ export class Encoder {
   private readonly isChecked: boolean;
   private readonly staging: Staging;
   private readonly program: ReadyProgram;
-  private readonly bound: Bound;
+  private readonly bindings: Bindings;
   private readonly values = new Map<LoopCounter, number>();
-  private commands: GPUCommandEncoder;
+  /** Null while there is nothing to submit. */
+  private commands: GPUCommandEncoder | null = null;
   private pass: GPUComputePassEncoder | null = null;
-  /** That the pass has been given last. */
+  /** What the pass has been given last. */
   private pipeline: GPUComputePipeline | null = null;
+  private group: GPUBindGroup | null = null;
   private pending = 0;
   /** Of the while that dispatches are in. */
   private sizes: GPUBuffer | null = null;
 
   /** @param isChecked whether to ask what the device thinks of every submission, see `problems` */
-  constructor(device: GPUDevice, staging: Staging, program: ReadyProgram, bound: Bound, isChecked: boolean) {
+  constructor(device: GPUDevice, staging: Staging, program: ReadyProgram, bindings: Bindings, isChecked: boolean) {
     this.device = device;
     this.isChecked = isChecked;
     this.staging = staging;
     this.program = program;
-    this.bound = bound;
-    this.commands = device.createCommandEncoder();
+    this.bindings = bindings;
   }
 
   /** Encodes a program that waits for nothing. */
   encode(actions: readonly Ready[]): void {
     for (const action of actions) {
-      if (action.kind === "dispatch") this.dispatch(action);
+      if (action.kind === "stretch") this.stretch(action);
       else if (action.kind === "copy") this.copy(action);
       else if (action.kind === "for") {
         for (let step = 0; step < action.length; step++) {
@@ -88,7 +80,7 @@ export class Encoder {
   /** Encodes any program; resolves when nothing is left to wait for but the end. */
   async run(actions: readonly Ready[]): Promise<void> {
     for (const action of actions) {
-      if (action.kind === "dispatch") this.dispatch(action);
+      if (action.kind === "stretch") this.stretch(action);
       else if (action.kind === "copy") this.copy(action);
       else if (action.kind === "while") await (action.gate === null ? this.stepwise(action) : this.ahead(action));
       else {
@@ -131,13 +123,13 @@ export class Encoder {
       this.sizes = gate.sizes;
       for (let i = 0; i < ahead && made < maxSteps; i++, made++) {
         this.encode(test);
-        this.dispatch(gate.dispatch);
+        this.stretch(gate.dispatch);
         this.encode(body);
       }
       // Whether the next one would be made. After the last one only the count is of interest: it may have ended before.
       if (made < maxSteps) {
         this.encode(test);
-        this.dispatch(gate.dispatch);
+        this.stretch(gate.dispatch);
       }
       this.sizes = null;
       const { isUp, steps } = await this.look(loop);
@@ -169,45 +161,52 @@ export class Encoder {
   private readBack(wanted: readonly Wanted[]): Promise<ArrayBuffer> {
     this.endPass();
     const sources = wanted.map(({ place, bytes }) => {
-      const { buffer, offset = 0 } = this.resourceOf(place);
+      const { buffer, offset = 0 } = this.bindings.resourceOf(place);
       return { gpu: buffer, offset, bytes };
     });
-    const copied = this.staging.copy(this.commands, sources);
+    const copied = this.staging.copy(this.begin(), sources);
     this.submit(copied.staging.made);
     this.sent.readBacks++;
     return this.staging.read(copied);
   }
 
-  private dispatch(dispatch: Dispatch): void {
-    if (this.pending >= MOST_DISPATCHES) this.submit();
-    if (this.pass === null) {
-      this.pass = this.commands.beginComputePass();
-      this.pipeline = null;
-    }
-    const { pass } = this;
-    const { gpu } = dispatch.pipeline;
-    if (gpu !== this.pipeline) pass.setPipeline(gpu);
-    this.pipeline = gpu;
-    pass.setBindGroup(0, this.groupOf(dispatch));
-    if (dispatch.slots !== null && this.program.counters !== null) {
-      pass.setBindGroup(1, this.program.counters.group, [this.slotOf(dispatch.slots) * SLOT_BYTES]);
-    }
-    if (dispatch.gated !== null && this.sizes !== null) {
-      pass.dispatchWorkgroupsIndirect(this.sizes, 12 * dispatch.gated);
-    } else {
-      const [x, y] = dispatch.grid;
+  private stretch({ first, end }: Stretch): void {
+    const { dispatches, tape } = this.program;
+    const { groups } = this.bindings;
+    for (let i = first; i < end; i++) {
+      const dispatch = dispatches[i];
+      const pipeline = tape.pipelines[i];
+      if (dispatch === undefined || pipeline === undefined) throw new RangeError(`there is no dispatch ${i}`);
+      if (this.pending >= MOST_DISPATCHES) this.submit();
+      const pass = this.pass ?? this.beginPass();
+      if (pipeline !== this.pipeline) pass.setPipeline(pipeline);
+      this.pipeline = pipeline;
+      const group = groups[i] ?? this.bindings.groupOf(dispatch);
+      if (group !== this.group) pass.setBindGroup(0, group);
+      this.group = group;
+      const workgroups = tape.workgroups[i] ?? 0;
       // A call with one argument takes half as long in Node as with two.
-      if (y === 1) pass.dispatchWorkgroups(x);
-      else pass.dispatchWorkgroups(x, y);
+      if (workgroups > 0) pass.dispatchWorkgroups(workgroups);
+      else this.dispatch(pass, dispatch);
+      this.pending++;
+      this.sent.dispatches++;
     }
-    this.pending++;
-    this.sent.dispatches++;
+  }
+
+  /** One that a number of workgroups does not tell all about. */
+  private dispatch(pass: GPUComputePassEncoder, { grid, slots, gated }: Dispatch): void {
+    const { counters } = this.program;
+    if (slots !== null && counters !== null) {
+      pass.setBindGroup(1, counters.group, [this.slotOf(slots) * SLOT_BYTES]);
+    }
+    if (gated !== null && this.sizes !== null) pass.dispatchWorkgroupsIndirect(this.sizes, 12 * gated);
+    else pass.dispatchWorkgroups(...grid);
   }
 
   private copy({ from, to, bytes }: Copy): void {
     this.endPass();
-    const [source, target] = [this.resourceOf(from), this.resourceOf(to)];
-    this.commands.copyBufferToBuffer(source.buffer, source.offset ?? 0, target.buffer, target.offset ?? 0, bytes);
+    const [source, target] = [this.bindings.resourceOf(from), this.bindings.resourceOf(to)];
+    this.begin().copyBufferToBuffer(source.buffer, source.offset ?? 0, target.buffer, target.offset ?? 0, bytes);
   }
 
   private slotOf({ first, counters, lengths }: CounterSlots): number {
@@ -218,46 +217,14 @@ export class Encoder {
     return first + index;
   }
 
-  private groupOf(dispatch: Dispatch): GPUBindGroup {
-    const { places, groups, pipeline } = dispatch;
-    for (let i = 0; i < groups.length; i++) {
-      const known = groups[i];
-      if (known === undefined || !this.binds(places, known.ids)) continue;
-      if (i > 0) groups.unshift(...groups.splice(i, 1));
-      return known.group;
-    }
-    const entries = places.map((place, binding) => ({ binding, resource: this.resourceOf(place) }));
-    const group = this.device.createBindGroup({ layout: pipeline.bindings, entries, label: dispatch.label });
-    groups.length = Math.min(groups.length, REMEMBERED - 1);
-    groups.unshift({ ids: places.map((place) => this.idOf(place)), group });
-    return group;
+  private beginPass(): GPUComputePassEncoder {
+    this.pipeline = null;
+    this.group = null;
+    return (this.pass = this.begin().beginComputePass());
   }
 
-  private binds(places: readonly BoundPlace[], ids: readonly number[]): boolean {
-    for (let i = 0; i < places.length; i++) {
-      const place = places[i];
-      if (place === undefined || this.idOf(place) !== ids[i]) return false;
-    }
-    return true;
-  }
-
-  /** Memory of the executable's own is always the same. */
-  private idOf(place: BoundPlace): number {
-    return place.kind === "fixed" ? -1 : this.allocationOf(place).id;
-  }
-
-  private allocationOf(place: Exclude<BoundPlace, { readonly kind: "fixed" }>): Allocation {
-    const { inputs, outputs, slab } = this.bound;
-    const found =
-      place.kind === "input" ? inputs[place.index] : place.kind === "output" ? outputs[place.index] : slab(place.slab);
-    if (found === undefined) throw new RangeError("a program binds a buffer that it does not have");
-    return found;
-  }
-
-  private resourceOf(place: BoundPlace): GPUBufferBinding {
-    if (place.kind === "fixed") return { buffer: place.buffer };
-    const { gpu } = this.allocationOf(place);
-    return place.kind === "arena" ? { buffer: gpu, offset: place.offset, size: place.bytes } : { buffer: gpu };
+  private begin(): GPUCommandEncoder {
+    return (this.commands ??= this.device.createCommandEncoder());
   }
 
   private endPass(): void {
@@ -267,15 +234,16 @@ export class Encoder {
 
   /** @param making memory that is copied to and may turn out not to be there, which is said where it is read */
   private submit(making: Promise<Error | null> | null = null): void {
-    const { device } = this;
+    const { device, commands } = this;
+    if (commands === null) return;
     const isChecked = this.isChecked || making !== null;
     this.endPass();
+    this.commands = null;
     if (isChecked) device.pushErrorScope("validation");
-    device.queue.submit([this.commands.finish()]);
+    device.queue.submit([commands.finish()]);
     if (isChecked) this.problems.push(unlessMissing(device.popErrorScope(), making));
     this.sent.submits++;
     this.pending = 0;
-    this.commands = this.device.createCommandEncoder();
   }
 }
 

@@ -1,8 +1,9 @@
 /** A compiled program: pipelines in order, run on buffers of the backend. */
 import { BanachError, type Buffer, type Executable, type RunReport, type TensorType } from "@banach/autograd/backend";
 import type { ProgramShaders } from "../codegen/program-shaders.ts";
+import { Bindings } from "./bindings.ts";
 import { bytesOf, Encoder, most, type Sent } from "./encoder.ts";
-import type { GpuBuffer } from "./memory.ts";
+import type { Allocation, GpuBuffer } from "./memory.ts";
 import type { ReadyProgram } from "./ready.ts";
 import type { Session } from "./session.ts";
 
@@ -81,14 +82,17 @@ export class WebGpuExecutable implements Executable {
     const { session } = this;
     const { label, program, shaders } = this.parts;
     session.memory.requirePresent(label);
-    const bound = {
-      inputs: inputs.map(({ allocation }) => allocation),
-      outputs: outputs.map(({ allocation }) => allocation),
-      slab: (index: number) => session.arena.slab(index),
+    const allocations: (Allocation | null)[] = [];
+    for (const { allocation } of inputs) allocations.push(allocation);
+    for (const { allocation } of outputs) allocations.push(allocation);
+    allocations.push(...session.arena.reserve(shaders.slabs, label));
+    const bound = { allocations, outputs: inputs.length, slabs: inputs.length + outputs.length };
+    const made: Promise<Error | null>[] = [];
+    for (const allocation of allocations) if (allocation?.made) made.push(allocation.made);
+    const encoder = (): Encoder => {
+      const bindings = new Bindings(session.device, program, bound);
+      return new Encoder(session.device, session.staging, program, bindings, !this.hasRun);
     };
-    const allocations = [...session.arena.reserve(shaders.slabs, label), ...bound.inputs, ...bound.outputs];
-    const made = allocations.flatMap(({ made }) => made ?? []);
-    const encoder = (): Encoder => new Encoder(session.device, session.staging, program, bound, !this.hasRun);
     if (made.length > 0 || program.hasWhile || !this.hasRun) return this.sendCarefully(made, encoder);
     const encoding = encoder();
     encoding.encode(program.actions);

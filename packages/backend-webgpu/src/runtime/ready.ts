@@ -4,6 +4,7 @@ import type { Place } from "../codegen/layout.ts";
 import type { Action, Copy, HostFor, HostWhile } from "../codegen/program-shaders.ts";
 import { gridOf, type Shader, type ShaderLimits } from "../codegen/shader-writer.ts";
 import { BufferUsage } from "../platform/constants.ts";
+import type { BoundGroup, BoundGroups } from "./bindings.ts";
 import type { Pipeline, Pipelines } from "./pipelines.ts";
 
 /** Bytes of a slot of the uniform that holds loop counters: the alignment of dynamic offsets. */
@@ -13,23 +14,18 @@ export const SLOT_BYTES = 256;
 export type BoundPlace = Place | { readonly kind: "fixed"; readonly buffer: GPUBuffer };
 
 export interface Dispatch {
-  readonly kind: "dispatch";
+  /** Counted from 0 over the whole program, those of one body one after the other. */
+  readonly number: number;
   readonly label: string;
   readonly pipeline: Pipeline;
   readonly places: readonly BoundPlace[];
   readonly grid: readonly [number, number];
   /** Null if the shader reads no counters. */
   readonly slots: CounterSlots | null;
-  /** Number of its arguments in those of the while around it; null outside. */
+  /** Where its arguments are among those of the while around it; null outside. */
   readonly gated: number | null;
   /** Bind groups of earlier runs, the last one first. */
   readonly groups: BoundGroup[];
-}
-
-/** A bind group, and the ids of the allocations that it binds. */
-export interface BoundGroup {
-  readonly ids: readonly number[];
-  readonly group: GPUBindGroup;
 }
 
 /** Slots of the uniform, one for every combination of the counters; the last counter is the fastest. */
@@ -37,6 +33,24 @@ export interface CounterSlots {
   readonly first: number;
   readonly counters: readonly LoopCounter[];
   readonly lengths: readonly number[];
+}
+
+/** Dispatches with nothing in between, by their numbers. */
+export interface Stretch {
+  readonly kind: "stretch";
+  readonly first: number;
+  /** One more than the last. */
+  readonly end: number;
+}
+
+/**
+ * What dispatches give to a pass, by their numbers and away from all else: while a run was computed, the caches of the CPU
+ * were emptied, and what lies together is back sooner.
+ */
+export interface Tape {
+  readonly pipelines: readonly GPUComputePipeline[];
+  /** Of one dimension; 0 where the dispatch has more of it, counters or a gate. */
+  readonly workgroups: readonly number[];
 }
 
 export interface ReadyFor extends Omit<HostFor, "body"> {
@@ -54,13 +68,13 @@ export interface ReadyWhile extends Omit<HostWhile, "test" | "body"> {
 
 /** Arguments of the dispatches of a while: `dispatch` sets all of them to nothing once the flag is down. */
 export interface Gate {
-  readonly dispatch: Dispatch;
+  readonly dispatch: Stretch;
   /** As the loop begins. */
   readonly template: Uint32Array<ArrayBuffer>;
   readonly sizes: GPUBuffer;
 }
 
-export type Ready = Dispatch | Copy | ReadyFor | ReadyWhile;
+export type Ready = Stretch | Copy | ReadyFor | ReadyWhile;
 
 export interface ReadyProgram {
   readonly actions: readonly Ready[];
@@ -70,6 +84,11 @@ export interface ReadyProgram {
   readonly hasWhile: boolean;
   /** Buffers of the executable's own. */
   readonly own: readonly GPUBuffer[];
+  /** By their numbers, however often they are encoded. */
+  readonly dispatches: readonly Dispatch[];
+  readonly tape: Tape;
+  /** Bind groups of earlier runs, the last one first. */
+  readonly bound: BoundGroups[];
 }
 
 const GATE_SHADER = `@group(0) @binding(0) var<storage, read_write> flag: array<u32>;
@@ -95,6 +114,8 @@ export class ProgramMaker {
   private readonly slots = new Map<string, CounterSlots>();
   private readonly own: GPUBuffer[] = [];
   private hasWhile = false;
+  private readonly dispatches: Dispatch[] = [];
+  private numbers = 0;
 
   constructor(device: GPUDevice, pipelines: Pipelines, limits: ShaderLimits) {
     this.device = device;
@@ -106,30 +127,36 @@ export class ProgramMaker {
   async make(actions: readonly Action[]): Promise<ReadyProgram> {
     try {
       const ready = await this.all(actions, [], null);
-      return { actions: ready, counters: this.makeCounters(), hasWhile: this.hasWhile, own: this.own };
+      const { hasWhile, own, dispatches } = this;
+      const tape = tapeOf(dispatches);
+      return { actions: ready, counters: this.makeCounters(), hasWhile, own, dispatches, tape, bound: [] };
     } catch (error) {
       for (const buffer of this.own) buffer.destroy();
       throw error;
     }
   }
 
-  private all(actions: readonly Action[], loops: readonly Loop[], sizes: number[] | null): Promise<Ready[]> {
-    return allEnded(
+  private async all(actions: readonly Action[], loops: readonly Loop[], sizes: number[] | null): Promise<Ready[]> {
+    const ready = await allEnded(
       actions.map((action): Promise<Ready> => {
         if (action.kind === "copy") return Promise.resolve(action);
         if (action.kind === "dispatch") return this.dispatch(action.shader, loops, sizes);
         return action.kind === "for" ? this.for(action, loops, sizes) : this.while(action, loops);
       }),
     );
+    return joined(ready);
   }
 
-  private async dispatch(shader: Shader, loops: readonly Loop[], sizes: number[] | null): Promise<Dispatch> {
+  private async dispatch(shader: Shader, loops: readonly Loop[], sizes: number[] | null): Promise<Stretch> {
     const grid = gridOf(shader.workgroups, this.limits);
     const gated = sizes === null ? null : sizes.push(...grid, 1) / 3 - 1;
     const slots = shader.counters.length === 0 ? null : this.slotsOf(shader.counters, loops);
+    // Before anything is waited for: numbers follow the order of the program.
+    const number = this.numbers++;
     const pipeline = await this.pipelines.get(shader);
     const places = shader.bindings.map(({ place }) => place);
-    return { kind: "dispatch", label: shader.label, pipeline, places, grid, slots, gated, groups: [] };
+    this.dispatches[number] = { number, label: shader.label, pipeline, places, grid, slots, gated, groups: [] };
+    return { kind: "stretch", first: number, end: number + 1 };
   }
 
   private async for(action: HostFor, loops: readonly Loop[], sizes: number[] | null): Promise<ReadyFor> {
@@ -156,8 +183,9 @@ export class ProgramMaker {
     this.own.push(buffer);
     const bindings = [flag, flag].map((place) => ({ place, isWritten: true }));
     const shader: Shader = { label: "gate", code: GATE_SHADER, bindings, workgroups: 1, counters: [] };
-    const dispatch: Dispatch = {
-      kind: "dispatch",
+    const number = this.numbers++;
+    this.dispatches[number] = {
+      number,
       label: "gate",
       pipeline: await this.pipelines.get(shader),
       places: [flag, { kind: "fixed", buffer }],
@@ -166,6 +194,7 @@ export class ProgramMaker {
       gated: null,
       groups: [],
     };
+    const dispatch: Stretch = { kind: "stretch", first: number, end: number + 1 };
     return { dispatch, template, sizes: buffer };
   }
 
@@ -209,6 +238,27 @@ export class ProgramMaker {
     const entries = [{ binding: 0, resource: { buffer, size: SLOT_BYTES } }];
     return { buffer, group: this.device.createBindGroup({ layout, entries, label: "loop counters" }) };
   }
+}
+
+/** Neighbouring stretches as one. */
+function joined(actions: readonly Ready[]): Ready[] {
+  const found: Ready[] = [];
+  for (const action of actions) {
+    const last = found.at(-1);
+    if (action.kind === "stretch" && last?.kind === "stretch" && last.end === action.first) {
+      found[found.length - 1] = { ...last, end: action.end };
+    } else found.push(action);
+  }
+  return found;
+}
+
+function tapeOf(dispatches: readonly Dispatch[]): Tape {
+  return {
+    pipelines: dispatches.map(({ pipeline }) => pipeline.gpu),
+    workgroups: dispatches.map(({ grid: [x, y], slots, gated }) =>
+      y === 1 && slots === null && gated === null ? x : 0,
+    ),
+  };
 }
 
 /** As `Promise.all`, but rejects once none is pending: what the others would make is made. */
