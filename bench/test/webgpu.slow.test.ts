@@ -24,6 +24,7 @@ function expectReport(report: WebgpuReport): void {
   for (const sent of report.sent) {
     expect(sent.dispatches, `${sent.work}, ${sent.by}`).toBeGreaterThan(0);
     if (sent.by === "fused") expect(sent.bytes, sent.work).toBeGreaterThan(0);
+    if (sent.work.endsWith("encoding")) expect(sent.floor).toBeGreaterThan(0);
   }
 }
 

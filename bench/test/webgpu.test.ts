@@ -100,7 +100,16 @@ describe("the suite", () => {
 });
 
 const inspected = { dispatches: 20, submits: 1, reads: 1, deviceTime: 2 };
-const own = { equations: 90, executed: 900, kernels: 30, bytes: 3e6, operations: 1e7, encode: 2, submit: 50 };
+const own = {
+  equations: 90,
+  executed: 900,
+  kernels: 30,
+  bytes: 3e6,
+  operations: 1e7,
+  encode: 2,
+  floor: 1.5,
+  submit: 50,
+};
 const results: WebgpuResults = {
   scale: "tiny",
   adapters: ["an adapter"],
@@ -145,6 +154,7 @@ describe("the report", () => {
       [0.9, false],
       [6, true],
     ]);
+    expect(wanted[1]?.what).toMatch(/for each dispatch .* WebGPU's calls alone take 1\.5/);
     expect(wantedOf([], [] satisfies SentRow[])).toEqual([]);
   });
 });

@@ -7,6 +7,7 @@ import { median, type MeasureOptions } from "../measure.ts";
 import { type Ours, race, type Raced } from "../race.ts";
 import { gpuCeilings } from "./ceilings.ts";
 import { estimate, type Estimate } from "./estimate.ts";
+import { floorOf } from "./floor.ts";
 import { adapterOptions, requestAdapter } from "./gpu.ts";
 import { type Sent, sentBy, watchDevices } from "./probe.ts";
 import { type EncodedRun, recorded } from "./recorded.ts";
@@ -26,6 +27,8 @@ export interface Inspection extends Sent {
   readonly own?: Estimate & {
     /** Microseconds of the CPU for each dispatch, its submission left out; null where a run waits for the device. */
     readonly encode: number | null;
+    /** Of those, what the calls of WebGPU take alone, see floorOf; null likewise. */
+    readonly floor: number | null;
     /** Microseconds of the CPU in the submissions of a run; null likewise. */
     readonly submit: number | null;
   };
@@ -85,7 +88,8 @@ export async function measureWebgpu(
   let before: EncodedRun[] = [];
   const inspect = async (task: Task): Promise<Inspection> => {
     before.push(...(await runsSoFar()));
-    const sent = await sentBy(() => (task.call ?? task.run).call(task), order);
+    const call = (): unknown => (task.call ?? task.run).call(task);
+    const sent = await sentBy(call, order);
     const runs = await runsSoFar();
     const main = runs.find(({ label }) => label !== "element");
     if (main === undefined) return sent;
@@ -94,6 +98,7 @@ export async function measureWebgpu(
     const own = {
       ...estimate(main.graph, main.loopSteps),
       encode: encoded.length === 0 ? null : median(encoded),
+      floor: encoded.length === 0 ? null : await floorOf(call, () => task.run()),
       submit: same.length === 0 ? null : 1000 * median(same.map(({ submit }) => submit)),
     };
     return { ...sent, own };

@@ -13,7 +13,7 @@ export interface Sent {
 type Method = (this: never, ...args: never[]) => unknown;
 
 /** Replaces a method of a class; returns how it is put back. */
-function patch<C extends object, K extends keyof C & string>(
+export function patch<C extends object, K extends keyof C & string>(
   prototype: C,
   name: K,
   by: (original: C[K]) => C[K],
@@ -26,7 +26,7 @@ function patch<C extends object, K extends keyof C & string>(
 }
 
 /** Counts around a method, which it then calls. */
-const noting =
+export const noting =
   <F extends Method>(note: (self: ThisParameterType<F>, args: Parameters<F>) => void) =>
   (original: F): F =>
     function (this: ThisParameterType<F>, ...args: Parameters<F>) {
