@@ -12,6 +12,15 @@ import {
 
 export type AxisKind = "batch" | "m" | "n" | "k";
 
+/** An index along each axis of each kind. */
+type Indices = Readonly<Record<AxisKind, readonly string[]>>;
+
+/** In the order of accesses. */
+export const order = ({ batch, m, n, k }: Indices): readonly string[] => [...batch, ...m, ...n, ...k];
+
+/** Index 0 along the axes of a kind. */
+export const none = (plan: ContractPlan, kind: AxisKind): readonly string[] => plan.axes[kind].map(() => "0u");
+
 export interface ContractPlan {
   /** Sizes of the axes of each kind; all accesses run over them in the order batch, m, n, k, stores over the first three. */
   readonly axes: Readonly<Record<AxisKind, readonly number[]>>;

@@ -1,34 +1,41 @@
 /** Contractions: tiles in workgroup memory for large ones, register tiles or shared sums for small ones. */
-import {
-  type ContractKernel,
-  type Expression,
-  type ReduceKernel,
-  type Store,
-  visitExpression,
-} from "@banach/autograd/backend";
-import { literal, scalarType } from "../wgsl/operations.ts";
-import { type AxisKind, type ContractPlan, planContract } from "./contract-plan.ts";
-import { addressText, PointWriter, splitIndex } from "./point-writer.ts";
+import type { ContractKernel, Expression, ReduceKernel } from "@banach/autograd/backend";
+import { scalarType } from "../wgsl/operations.ts";
+import { type ContractPlan, none, order, planContract } from "./contract-plan.ts";
+import { range, storeResults } from "./contract-results.ts";
+import { addressText, splitIndex } from "./point-writer.ts";
+import { NO_QUADS, type QuadUse } from "./quads.ts";
 import { writeReduce } from "./reduce.ts";
-import { eachPoint, type Scope } from "./scope.ts";
-import type { ShaderWriter } from "./shader-writer.ts";
+import { quadsOfTile, type RegisterTile, registerTile, writeRegisterTiles } from "./register-tiles.ts";
+import type { Scope } from "./scope.ts";
+import type { ShaderLimits, ShaderWriter } from "./shader-writer.ts";
 
-/** Results that an invocation keeps in registers: rows and columns. */
-interface RegisterTile {
-  readonly rows: number;
-  readonly columns: number;
+/** How the results of a contraction are shared out: by tiles, or several invocations to a result. */
+type Way = "workgroup tiles" | "shared sums" | RegisterTile;
+
+function wayOf(plan: ContractPlan, scope: Scope, limits: ShaderLimits): Way {
+  const { invocations, tuning } = limits;
+  if (scope === "grid" && tuning.tiles && isTiled(plan)) return "workgroup tiles";
+  const tile = registerTile(limits, plan, scope);
+  const { batch, m, n, k } = plan.size;
+  const tasks = batch * Math.ceil(m / tile.rows) * Math.ceil(n / tile.columns);
+  return tasks < Math.min(invocations, tuning.busy) / 2 && k >= 16 ? "shared sums" : tile;
+}
+
+/** The quads that a contraction loads. */
+export function quadsOfContract(kernel: ContractKernel, scope: Scope, limits: ShaderLimits): QuadUse {
+  const plan = planContract(kernel);
+  const way = wayOf(plan, scope, limits);
+  return typeof way === "string" ? NO_QUADS : { ...NO_QUADS, loads: quadsOfTile(plan, way) };
 }
 
 /** Returns the workgroups needed. */
 export function writeContract(w: ShaderWriter, kernel: ContractKernel, scope: Scope): number {
   const plan = planContract(kernel);
-  if (scope === "grid" && w.limits.tuning.tiles && isTiled(plan)) return writeTiled(w, kernel, plan);
-  const tile = registerTile(w, plan, scope);
-  const { batch, m, n, k } = plan.size;
-  const tasks = batch * Math.ceil(m / tile.rows) * Math.ceil(n / tile.columns);
-  const { invocations, tuning } = w.limits;
-  if (tasks < Math.min(invocations, tuning.busy) / 2 && k >= 16) return writeReduce(w, asReduction(kernel), scope);
-  return writeDirect(w, scope, kernel, plan, tile);
+  const way = wayOf(plan, scope, w.limits);
+  if (way === "workgroup tiles") return writeTiled(w, kernel, plan);
+  if (way === "shared sums") return writeReduce(w, asReduction(kernel), scope);
+  return writeRegisterTiles(w, scope, kernel, plan, way);
 }
 
 /** Whether tiles of a contraction are worth the barriers round them. */
@@ -36,92 +43,10 @@ export function isTiled({ size: { m, n, k } }: ContractPlan): boolean {
   return m >= 16 && n >= 16 && k >= 8;
 }
 
-/**
- * As large as leaves everybody something to do. On a processor, 64 results in registers make the most of what is loaded:
- * on SwiftShader 2.0 to 2.9 GFLOP/s, and 1.2 with 16 of them.
- */
-function registerTile(w: ShaderWriter, { size }: ContractPlan, scope: Scope): RegisterTile {
-  const { tuning, invocations } = w.limits;
-  const hands = scope === "grid" ? tuning.busy : invocations;
-  const candidates = [
-    { rows: 8, columns: 8 },
-    { rows: 4, columns: 4 },
-    { rows: 2, columns: 4 },
-    { rows: 1, columns: 4 },
-  ];
-  const fits = ({ rows, columns }: RegisterTile): boolean => {
-    const tasks = size.batch * Math.floor(size.m / rows) * Math.floor(size.n / columns);
-    return (rows < 8 || !tuning.tiles) && size.m % rows === 0 && tasks >= hands;
-  };
-  return candidates.find(fits) ?? { rows: 1, columns: size.n >= 4 ? 4 : 1 };
-}
-
 /** The same sums, each shared by several invocations. */
 export function asReduction({ shape, k, left, right, stores }: ContractKernel): ReduceKernel {
   const value: Expression = { kind: "apply", operation: "mul", dtype: left.dtype, args: [left, right] };
   return { kind: "reduce", shape, reduced: k, combine: "sum", value, stores };
-}
-
-type Indices = Readonly<Record<AxisKind, readonly string[]>>;
-
-const order = ({ batch, m, n, k }: Indices): readonly string[] => [...batch, ...m, ...n, ...k];
-
-const none = (plan: ContractPlan, kind: AxisKind): readonly string[] => plan.axes[kind].map(() => "0u");
-
-/** Each invocation computes a tile of results by itself, from operands where they are. Returns the workgroups needed. */
-function writeDirect(
-  w: ShaderWriter,
-  scope: Scope,
-  kernel: ContractKernel,
-  plan: ContractPlan,
-  { rows, columns }: RegisterTile,
-): number {
-  const { size, axes } = plan;
-  const across = Math.ceil(size.n / columns);
-  const type = scalarType(kernel.left.dtype);
-  const tasks = size.batch * Math.ceil(size.m / rows) * across;
-  return eachPoint(w, scope, tasks, (task) => {
-    const [b = "0u", i = "0u", j = "0u"] = splitIndex(w, task, [size.batch, Math.ceil(size.m / rows), across]);
-    const batch = splitIndex(w, b, axes.batch);
-    const at = (start: string, offset: number): string => (offset === 0 ? start : `${start} + ${offset}u`);
-    const firstRow = rows === 1 ? i : w.let(`${i} * ${rows}u`, "m");
-    const firstColumn = columns === 1 ? j : w.let(`${j} * ${columns}u`, "n");
-    const m = range(rows).map((r) => splitIndex(w, named(w, at(firstRow, r)), axes.m));
-    const n = range(columns).map((c) => splitIndex(w, named(w, at(firstColumn, c)), axes.n));
-    const empty = { batch, m: none(plan, "m"), n: none(plan, "n"), k: none(plan, "k") };
-    const lefts = m.map((index) => w.let(addressText(w, plan.left.access, order({ ...empty, m: index })), "a"));
-    const rights = n.map((index) => w.let(addressText(w, plan.right.access, order({ ...empty, n: index })), "a"));
-    const sums = m.map(() => n.map(() => w.fresh("s")));
-    for (const name of sums.flat()) w.line(`var ${name}: ${type} = ${literal(kernel.left.dtype, 0)};`);
-    const step = w.fresh("k");
-    w.block(`for (var ${step} = 0u; ${step} < ${size.k}u; ${step}++)`, () => {
-      const k = splitIndex(w, step, axes.k);
-      const none0 = { batch: empty.batch.map(() => "0u"), m: empty.m, n: empty.n, k };
-      const moved = (access: ContractPlan["left"]["access"]): string =>
-        w.let(addressText(w, { ...access, offset: 0, loops: [] }, order(none0)), "o");
-      const [leftStep, rightStep] = [moved(plan.left.access), moved(plan.right.access)];
-      const x = lefts.map((base) => w.let(w.load(plan.left.buffer, `${base} + ${leftStep}`)));
-      const y = rights.map((base) => w.let(w.load(plan.right.buffer, `${base} + ${rightStep}`)));
-      sums.forEach((row, r) => {
-        row.forEach((sum, c) => {
-          w.line(`${sum} += ${x[r] ?? ""} * ${y[c] ?? ""};`);
-        });
-      });
-    });
-    storeResults(w, plan, {
-      batch,
-      sums,
-      row: (r) => `${firstRow} + ${r}`,
-      column: (c) => `${firstColumn} + ${c}`,
-      exceeds: { m: size.m % rows !== 0, n: size.n % columns !== 0 },
-    });
-  });
-}
-
-const range = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
-
-function named(w: ShaderWriter, text: string): string {
-  return text.includes(" ") ? w.let(text, "x") : text;
 }
 
 /** Shape of the tiles: results of a workgroup and of an invocation, and terms that are in workgroup memory at once. */
@@ -220,61 +145,6 @@ function writeTiled(w: ShaderWriter, kernel: ContractKernel, plan: ContractPlan)
     exceeds: { m: size.m % tiling.m !== 0, n: size.n % tiling.n !== 0 },
   });
   return workgroups;
-}
-
-/** The results that an invocation has, and where they belong. */
-interface Results {
-  readonly batch: readonly string[];
-  /** Scalars by row and column. */
-  readonly sums: readonly (readonly string[])[];
-  /** Index along m of a row, along n of a column. */
-  readonly row: (r: string) => string;
-  readonly column: (c: string) => string;
-  /** Whether some rows or columns may lie beyond the last. */
-  readonly exceeds: { readonly m: boolean; readonly n: boolean };
-}
-
-/** Nodes of what is stored, over all results, up to which each result has its own code. */
-const WRITTEN_OUT = 96;
-
-/** Finishes and stores results: one after the other, or where that would be long, in a loop over a copy of them. */
-function storeResults(w: ShaderWriter, plan: ContractPlan, { batch, sums, row, column, exceeds }: Results): void {
-  const [rows, columns] = [sums.length, sums[0]?.length ?? 0];
-  const inside = (name: string, size: number, mayExceed: boolean): string =>
-    mayExceed ? `if (${name} < ${size}u)` : "";
-  const results = isLong(plan.stores, rows * columns) ? w.fresh("results") : null;
-  if (results !== null) w.line(`var ${results} = array(${sums.flat().join(", ")});`);
-  const each = (count: number, body: (index: string, number: number) => void): void => {
-    if (results === null) {
-      for (const index of range(count)) body(`${index}u`, index);
-      return;
-    }
-    const index = w.fresh("e");
-    w.block(`for (var ${index} = 0u; ${index} < ${count}u; ${index}++)`, () => {
-      body(index, 0);
-    });
-  };
-  each(rows, (r, rowNumber) => {
-    const m = w.let(row(r), "m");
-    w.block(inside(m, plan.size.m, exceeds.m), () => {
-      const mAxes = splitIndex(w, m, plan.axes.m);
-      each(columns, (c, columnNumber) => {
-        const n = w.let(column(c), "n");
-        w.block(inside(n, plan.size.n, exceeds.n), () => {
-          const named = sums[rowNumber]?.[columnNumber] ?? "";
-          const accumulated = results === null ? named : w.let(`${results}[${r} * ${columns}u + ${c}]`);
-          const axes = [...batch, ...mAxes, ...splitIndex(w, n, plan.axes.n)];
-          new PointWriter(w, axes, { accumulated }).storeAll(plan.stores);
-        });
-      });
-    });
-  });
-}
-
-function isLong(stores: readonly Store[], results: number): boolean {
-  let nodes = 0;
-  for (const { value } of stores) visitExpression(value, () => nodes++);
-  return nodes * results > WRITTEN_OUT;
 }
 
 interface TileOptions {

@@ -134,7 +134,7 @@ function kernelShaders(kernel: Kernel, { layout, limits }: Context): readonly Sh
   const chunks = kernel.kind === "recur" ? chunksOf(kernel, limits) : null;
   if (kernel.kind === "recur" && chunks?.together === false) return splitRecurrence(kernel, chunks, layout, limits);
   const w = new ShaderWriter(layout, limits);
-  w.bind(readBy(kernel), new Set(writtenBy(kernel)), vectorsIn(kernel, limits));
+  w.bind(readBy(kernel), new Set(writtenBy(kernel)), vectorsIn([kernel], "grid", limits));
   if (kernel.kind === "recur" && chunks !== null) return [w.finish("recur (lanes)", writeTogether(w, kernel, chunks))];
   return [w.finish(kernel.kind, writeKernel(w, kernel, "grid"))];
 }

@@ -20,7 +20,7 @@ import type { Layout } from "./layout.ts";
 import { planRows } from "./row-plan.ts";
 import { type Entered, RowWriter } from "./row-writer.ts";
 import { type Shader, type ShaderLimits, ShaderWriter } from "./shader-writer.ts";
-import { writeKernel } from "./write-kernel.ts";
+import { vectorsIn, writeKernel } from "./write-kernel.ts";
 
 /**
  * Bytes of workgroup memory that reductions need while lanes combine them: a word per lane, of each type of number, and
@@ -82,6 +82,7 @@ export function writeRegion(loop: ForLoop, layout: Layout, device: ShaderLimits)
   w.bind(
     kernels.flatMap((kernel) => [...readBy(kernel)]).filter(isShared),
     new Set(kernels.flatMap(writtenBy).filter(isShared)),
+    vectorsIn(kernels, "workgroup", limits),
   );
   if (loop.length < w.groupsOf(loop.length)) w.line(`if (group >= ${loop.length}u) { return; }`);
   w.nameCounter(loop.counter, "group");

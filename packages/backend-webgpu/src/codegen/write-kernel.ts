@@ -1,8 +1,8 @@
 /** Any kernel, by those who write its kind. */
 import { type Kernel, type ProgramBuffer, writtenBy } from "@banach/autograd/backend";
-import { writeContract } from "./contract.ts";
+import { quadsOfContract, writeContract } from "./contract.ts";
 import { quadsOfMap, writeMap } from "./map.ts";
-import { vectorsOf } from "./quads.ts";
+import { NO_QUADS, type QuadUse, vectorsOf } from "./quads.ts";
 import { writeRecur } from "./recur.ts";
 import { writeReduce } from "./reduce.ts";
 import { writeScatter } from "./scatter.ts";
@@ -27,8 +27,12 @@ export function writeKernel(w: ShaderWriter, kernel: Kernel, scope: Scope): numb
   }
 }
 
-/** Buffers that a dispatch of one kernel had better bind as arrays of vectors. */
-export function vectorsIn(kernel: Kernel, limits: ShaderLimits): ReadonlySet<ProgramBuffer> {
-  if (kernel.kind !== "map") return new Set();
-  return vectorsOf([{ use: quadsOfMap(kernel, limits), written: writtenBy(kernel) }]);
+/** Buffers that a dispatch of some kernels had better bind as arrays of vectors. */
+export function vectorsIn(kernels: readonly Kernel[], scope: Scope, limits: ShaderLimits): ReadonlySet<ProgramBuffer> {
+  return vectorsOf(kernels.map((kernel) => ({ use: quadsIn(kernel, scope, limits), written: writtenBy(kernel) })));
+}
+
+function quadsIn(kernel: Kernel, scope: Scope, limits: ShaderLimits): QuadUse {
+  if (kernel.kind === "contract") return quadsOfContract(kernel, scope, limits);
+  return kernel.kind === "map" && scope === "grid" ? quadsOfMap(kernel, limits) : NO_QUADS;
 }

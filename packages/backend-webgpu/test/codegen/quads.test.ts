@@ -1,5 +1,15 @@
 /** Dispatches that load and store vectors of four: which buffers they bind so, and that results are what elements give. */
-import { array, type HostTensor, key, makeGraph, random, type Tracer, whileLoop, where } from "@banach/autograd";
+import {
+  array,
+  dotGeneral,
+  type HostTensor,
+  key,
+  makeGraph,
+  random,
+  type Tracer,
+  whileLoop,
+  where,
+} from "@banach/autograd";
 import { type Access, type Backend, forWorkgroups, type Graph, lower, optimize } from "@banach/autograd/backend";
 import { evaluateGraph } from "@banach/autograd/reference";
 import { afterAll, describe, expect, it } from "vitest";
@@ -8,8 +18,9 @@ import { isQuad, quadAccess } from "../../src/codegen/quads.ts";
 import { HARDWARE, type Shader, SOFTWARE, type Tuning } from "../../src/codegen/shader-writer.ts";
 import { webgpuBackend } from "../../src/index.ts";
 
+const software = await webgpuBackend({ tuning: "software" });
 const backends: Readonly<Record<string, readonly [Tuning, Backend]>> = {
-  software: [SOFTWARE, await webgpuBackend({ tuning: "software" })],
+  software: [SOFTWARE, software],
   hardware: [HARDWARE, await webgpuBackend({ tuning: "hardware" })],
 };
 afterAll(async () => {
@@ -37,11 +48,9 @@ function shadersOf(graph: Graph, tuning: Tuning, storageBuffers = 8): readonly S
 const elementsOf = ({ code }: Shader): readonly string[] =>
   [...code.matchAll(/var<storage, \w+> b\d+: array<(.+)>;/g)].map(([, element = ""]) => element);
 
-type Program = (...args: Tracer[]) => Tracer | readonly Tracer[];
-
 interface Case {
   readonly inputs: readonly HostTensor[];
-  readonly program: Program;
+  readonly program: (...args: readonly Tracer[]) => Tracer | readonly Tracer[];
   /** Elements of the bindings of the last dispatch. */
   readonly binds: readonly string[];
 }
@@ -108,6 +117,73 @@ const cases: Readonly<Record<string, Case>> = {
   },
 };
 
+const large = rows(128, 128);
+
+/** What an operand has as vectors along the sum it has only in small tiles, and where there is much to multiply. */
+const contractions: Readonly<Record<string, Case>> = {
+  "along the sum, and along columns": {
+    inputs: [rows(32, 40), rows(40, 36)],
+    program: (x, y) => x.matmul(y),
+    binds: [V, V, "f32"],
+  },
+  "both along the sum, which ends inside a tile": {
+    inputs: [rows(32, 40), rows(38, 40)],
+    program: (x, y) => x.matmul(y.transpose([1, 0])),
+    binds: [V, V, "f32"],
+  },
+  "along rows and along columns": {
+    inputs: [rows(42, 32), rows(42, 36)],
+    program: (x, y) => x.transpose([1, 0]).matmul(y),
+    binds: [V, V, "f32"],
+  },
+  "a sum of a length that is no multiple of 4": {
+    inputs: [rows(32, 42), rows(42, 36)],
+    program: (x, y) => x.matmul(y),
+    binds: ["f32", V, "f32"],
+  },
+  "a sum along two axes that are not one": {
+    inputs: [rows(32, 3, 12), rows(12, 3, 36)],
+    program: (x, y) =>
+      dotGeneral(x, y, {
+        contracting: [
+          [1, 2],
+          [1, 0],
+        ],
+      }),
+    binds: [V, V, "f32"],
+  },
+  "an operand that begins anywhere": {
+    inputs: [rows(32, 44), rows(40, 36)],
+    program: (x, y) => x.sliceAxis(1, 1, 41).matmul(y),
+    binds: ["f32", V, "f32"],
+  },
+  "a batch": {
+    inputs: [rows(6, 8, 40), rows(6, 40, 36)],
+    program: (x, y) => x.matmul(y),
+    binds: [V, V, "f32"],
+  },
+  "rows of one buffer with each other": {
+    inputs: [rows(32, 40)],
+    program: (x) => x.matmul(x.transpose([1, 0])),
+    binds: [V, "f32"],
+  },
+  "one buffer along the sum and along columns": {
+    inputs: [rows(32, 32)],
+    program: (x) => x.matmul(x),
+    binds: [V, "f32"],
+  },
+  "larger tiles, little to multiply": {
+    inputs: [rows(64, 40), rows(40, 64)],
+    program: (x, y) => x.matmul(y),
+    binds: ["f32", V, "f32"],
+  },
+  "larger tiles, much to multiply": {
+    inputs: [large, large],
+    program: (x, y) => x.matmul(y),
+    binds: [V, V, "f32"],
+  },
+};
+
 async function check(graph: Graph, inputs: readonly HostTensor[], backend: Backend, tolerance: number): Promise<void> {
   const data = inputs.map((tensor) => tensor.data);
   const expected = evaluateGraph(graph, data);
@@ -126,10 +202,17 @@ async function check(graph: Graph, inputs: readonly HostTensor[], backend: Backe
 }
 
 describe.each(Object.entries(backends))("shaders for %s", (_, [tuning, backend]) => {
-  it.each(Object.entries(cases))("%s", async (_, { inputs, program, binds }) => {
-    const graph = optimize(makeGraph((args: readonly Tracer[]) => [program(...args)].flat(), inputs));
+  it.each(Object.entries(cases))("%s", async (_: string, { inputs, program, binds }: Case) => {
+    const graph = optimize(makeGraph((args: readonly Tracer[]) => program(...args), inputs));
     expect(elementsOf(shadersOf(graph, tuning).at(-1)!)).toEqual(binds);
     await check(graph, inputs, backend, 1e-5);
+  });
+
+  it("loads quads of weights in a product of few rows", async () => {
+    const inputs = [rows(8, 40), rows(40, 256)] as const;
+    const graph = optimize(makeGraph((x: Tracer, y: Tracer) => x.matmul(y), ...inputs));
+    expect(elementsOf(shadersOf(graph, tuning).at(-1)!)).toEqual([V, V, "f32"]);
+    await check(graph, inputs, backend, 1e-4);
   });
 
   it("stores where it has read", async () => {
@@ -140,11 +223,19 @@ describe.each(Object.entries(backends))("shaders for %s", (_, [tuning, backend])
         x,
         { maxSteps: 12 },
       ).carry;
-    const inputs = [rows(65536)];
+    const inputs = [rows(65536)] as const;
     const graph = optimize(makeGraph(count, ...inputs));
     const inPlace = shadersOf(graph, tuning).filter(({ code }) => /(b\d)\[(\w+)\];[^]*\1\[\2\] = vec4/.test(code));
     expect(inPlace.length).toBe(1);
     await check(graph, inputs, backend, 1e-3);
+  });
+});
+
+describe("products in registers", () => {
+  it.each(Object.entries(contractions))("%s", async (_: string, { inputs, program, binds }: Case) => {
+    const graph = optimize(makeGraph((args: readonly Tracer[]) => program(...args), inputs));
+    expect(elementsOf(shadersOf(graph, SOFTWARE).at(-1)!)).toEqual(binds);
+    await check(graph, inputs, software, 1e-4);
   });
 });
 
