@@ -278,6 +278,23 @@ interface Tree {
 
 /** Combines the lanes of each point in the first of them. */
 function tree(w: ShaderWriter, accumulator: Accumulator, lane: readonly string[], at: Tree): void {
+  // Neighbours of a subgroup read each other's registers; the sums are the same.
+  const together = at.distance === 1 ? Math.min(w.limits.subgroup, at.perPoint) : 1;
+  if (together < at.perPoint) combineInMemory(w, accumulator, lane, at, together);
+  for (let half = together / 2; half >= 1; half /= 2) {
+    const other = lane.map((name, i) => w.let(accumulator.loaded(w.shuffled(accumulator.stored(name, i), half), i)));
+    accumulator.add(lane, other);
+  }
+}
+
+/** Leaves the parts of a point in the first `least` of its lanes. */
+function combineInMemory(
+  w: ShaderWriter,
+  accumulator: Accumulator,
+  lane: readonly string[],
+  at: Tree,
+  least: number,
+): void {
   const shared = accumulator.variables.map((type, i) => w.scratch(type, i));
   w.takeScratch();
   const keep = (): void => {
@@ -287,15 +304,15 @@ function tree(w: ShaderWriter, accumulator: Accumulator, lane: readonly string[]
   };
   keep();
   w.line("workgroupBarrier();");
-  for (let half = at.perPoint / 2; half >= 1; half /= 2) {
+  for (let half = at.perPoint / 2; half >= least; half /= 2) {
     w.block(`if (${at.part} < ${half}u)`, () => {
       const other = lane.map((_, i) =>
         w.let(accumulator.loaded(`${shared[i] ?? ""}[lane + ${half * at.distance}u]`, i)),
       );
       accumulator.add(lane, other);
-      if (half > 1) keep();
+      if (half > least) keep();
     });
-    if (half > 1) w.line("workgroupBarrier();");
+    if (half > least) w.line("workgroupBarrier();");
   }
 }
 

@@ -269,11 +269,15 @@ export class RowWriter {
     this.store(stores, [this.point(-1, new Map(), accumulator.result(lane))], false);
   }
 
-  /** Combines the lanes of each row, by groups that read each other's parts; everybody combines them in one order. */
+  /** Combines the lanes of each row, by subgroups, then by groups that read each other's parts. Everybody has the result. */
   private exchange(accumulator: Accumulator, lane: readonly string[]): void {
     const { w, plan } = this;
     const [name = ""] = lane;
-    for (let done = 1; done < plan.perRow;) {
+    let done = 1;
+    for (; done < Math.min(plan.perRow, w.limits.subgroup); done *= 2) {
+      accumulator.add(lane, [w.let(accumulator.loaded(w.shuffled(accumulator.stored(name, 0), done), 0))]);
+    }
+    while (done < plan.perRow) {
       const radix = Math.min(RADIX, plan.perRow / done);
       const [type = ""] = accumulator.variables;
       const scratch = w.scratch(type, `row ${this.turn}`);

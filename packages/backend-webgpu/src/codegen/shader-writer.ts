@@ -32,6 +32,8 @@ export interface ShaderLimits {
   readonly storageBuffers: number;
   /** Invocations per workgroup: a power of two. */
   readonly invocations: number;
+  /** Neighbours by number that are surely in one subgroup: a power of two, 1 without subgroups. */
+  readonly subgroup: number;
   /** Bytes of workgroup memory. */
   readonly workgroupBytes: number;
   readonly workgroupsPerDimension: number;
@@ -113,6 +115,7 @@ export class ShaderWriter {
   private depth = 1;
   private names = 0;
   private usesHalf = false;
+  private usesSubgroups = false;
 
   constructor(layout: Layout, limits: ShaderLimits) {
     this.layout = layout;
@@ -232,6 +235,12 @@ export class ShaderWriter {
     this.scratchIsRead = false;
   }
 
+  /** The value that the neighbour has whose number differs in `bits`, all below the size of a subgroup. */
+  shuffled(value: string, bits: number): string {
+    this.usesSubgroups = true;
+    return `subgroupShuffleXor(${value}, ${bits}u)`;
+  }
+
   /** A function of this shader's own; returns its name. */
   define(name: string, source: string): string {
     this.own.set(name, source);
@@ -338,6 +347,7 @@ export class ShaderWriter {
     const words = Math.max(1, Math.ceil(this.counters.length / 4));
     const code = [
       ...(this.usesHalf ? ["enable f16;"] : []),
+      ...(this.usesSubgroups ? ["enable subgroups;"] : []),
       ...this.bindings.map(
         ({ isWritten, element }, i) =>
           `@group(0) @binding(${i}) var<storage, ${isWritten ? "read_write" : "read"}> b${i}: array<${element}>;`,

@@ -3,6 +3,7 @@ import { ArgumentError, BackendUnavailableError } from "@banach/autograd/backend
 import { HARDWARE, type ShaderLimits, SOFTWARE } from "../codegen/shader-writer.ts";
 import { destroyAtExit } from "./at-exit.ts";
 import { findGpu } from "./find-gpu.ts";
+import { subgroupLanes } from "./subgroups.ts";
 
 export interface WebGpuOptions {
   /** A device that is in use already; it stays its owner's, and is not destroyed with the backend. */
@@ -24,6 +25,11 @@ export interface WebGpuOptions {
    * Default true; false is for comparing.
    */
   readonly fuseLoops?: boolean;
+  /**
+   * Whether invocations may exchange values within subgroups, where the device has them. Default true; a device that is
+   * given has them if it was requested with `subgroups`. Results differ by rounding.
+   */
+  readonly subgroups?: boolean;
   /** Offers float16 tensors, computed with as float32, where the adapter has shader-f16; default false. */
   readonly float16?: boolean;
 }
@@ -52,7 +58,7 @@ export interface OpenedDevice {
 const INVOCATIONS = 256;
 
 export async function openDevice(options: WebGpuOptions): Promise<OpenedDevice> {
-  const { device, limits = "adapter", float16 = false } = options;
+  const { device, limits = "adapter", float16 = false, subgroups = true } = options;
   if (device !== undefined) {
     if (options.adapterOptions !== undefined || options.limits !== undefined) {
       throw new ArgumentError("webgpu: device comes with its limits; leave out adapterOptions and limits");
@@ -60,7 +66,7 @@ export async function openDevice(options: WebGpuOptions): Promise<OpenedDevice> 
     if (float16 && !device.features.has("shader-f16")) {
       throw new BackendUnavailableError("webgpu: float16 needs a device that was requested with shader-f16");
     }
-    return { device, isOwn: false, limits: shaderLimits(device, options), notes: ["the caller's device"] };
+    return { device, isOwn: false, limits: await shaderLimits(device, options), notes: ["the caller's device"] };
   }
   const adapter = await requestAdapter(options.adapterOptions);
   if (float16 && !adapter.features.has("shader-f16")) {
@@ -77,13 +83,14 @@ export async function openDevice(options: WebGpuOptions): Promise<OpenedDevice> 
     }
     requiredLimits[name] = wanted;
   }
-  const requiredFeatures: GPUFeatureName[] = float16 ? ["shader-f16"] : [];
+  const asked = { "shader-f16": float16, subgroups: subgroups && adapter.features.has("subgroups") } as const;
+  const requiredFeatures = (["shader-f16", "subgroups"] as const).filter((name) => asked[name]);
   const descriptor = { label: "banach", requiredFeatures, requiredLimits };
   const note = `${nameOf(adapter)}, limits ${limits === "adapter" ? "of the adapter" : "as asked for"}`;
   try {
     const opened = await adapter.requestDevice(descriptor);
     destroyAtExit(opened);
-    return { device: opened, isOwn: true, limits: shaderLimits(opened, options), notes: [note] };
+    return { device: opened, isOwn: true, limits: await shaderLimits(opened, options), notes: [note] };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     if (limits !== "adapter") throw new BackendUnavailableError(`webgpu: no device: ${why}`, { cause });
@@ -102,7 +109,7 @@ async function withDefaults(
     const device = await adapter.requestDevice({ label: "banach", ...descriptor });
     destroyAtExit(device);
     const note = `${nameOf(adapter)}, limits that every device has, as those of the adapter were refused: ${why}`;
-    return { device, isOwn: true, limits: shaderLimits(device, options), notes: [note] };
+    return { device, isOwn: true, limits: await shaderLimits(device, options), notes: [note] };
   } catch (cause) {
     throw new BackendUnavailableError(`webgpu: no device: ${why}`, { cause });
   }
@@ -131,12 +138,16 @@ function isSoftware({ vendor, architecture, description, isFallbackAdapter }: GP
   return isFallbackAdapter || /swiftshader|llvmpipe|lavapipe/i.test(`${vendor} ${architecture} ${description}`);
 }
 
-function shaderLimits({ limits, adapterInfo }: GPUDevice, { tuning = "auto" }: WebGpuOptions): ShaderLimits {
+async function shaderLimits(device: GPUDevice, options: WebGpuOptions): Promise<ShaderLimits> {
+  const { limits, adapterInfo } = device;
+  const { tuning = "auto", subgroups = true } = options;
   const software = tuning === "software" || (tuning === "auto" && isSoftware(adapterInfo));
   const most = Math.min(INVOCATIONS, limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX);
+  const invocations = 2 ** Math.floor(Math.log2(most));
   return {
     storageBuffers: limits.maxStorageBuffersPerShaderStage,
-    invocations: 2 ** Math.floor(Math.log2(most)),
+    invocations,
+    subgroup: subgroups ? await subgroupLanes(device, invocations) : 1,
     workgroupBytes: limits.maxComputeWorkgroupStorageSize,
     workgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
     tuning: software ? SOFTWARE : HARDWARE,

@@ -7,7 +7,8 @@ import { webgpuBackend } from "../../src/index.ts";
 import { strangeDevice } from "../strange-device.ts";
 
 const devices = {
-  "in order": await strangeDevice({}),
+  "in subgroups": await strangeDevice({ subgroups: true }),
+  "reversed, in subgroups": await strangeDevice({ reversed: true, subgroups: true }),
   reversed: await strangeDevice({ reversed: true }),
   "on small grids": await strangeDevice({ limits: { maxComputeWorkgroupsPerDimension: 4 } }),
 };

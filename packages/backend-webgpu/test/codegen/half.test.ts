@@ -8,6 +8,7 @@ import { HARDWARE, type Shader } from "../../src/codegen/shader-writer.ts";
 const limits = {
   storageBuffers: 8,
   invocations: 256,
+  subgroup: 1,
   workgroupBytes: 16384,
   workgroupsPerDimension: 65535,
   tuning: HARDWARE,

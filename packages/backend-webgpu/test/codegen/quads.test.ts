@@ -31,6 +31,7 @@ function shadersOf(graph: Graph, tuning: Tuning, storageBuffers = 8): readonly S
   const limits = {
     storageBuffers,
     invocations: 256,
+    subgroup: 1,
     workgroupBytes: 16384,
     workgroupsPerDimension: 65535,
     tuning,

@@ -112,6 +112,7 @@ describe("a fixed point of rows", () => {
     const limits = {
       storageBuffers: 8,
       invocations: 256,
+      subgroup: 1,
       workgroupBytes: 16384,
       workgroupsPerDimension: 65535,
       tuning,

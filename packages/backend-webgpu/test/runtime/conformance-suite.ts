@@ -6,7 +6,7 @@ import { webgpuBackend, type WebGpuOptions } from "../../src/index.ts";
 /** As the adapter is and as large as it allows; and with shaders for a GPU within what any device has. */
 const devices: Readonly<Record<string, WebGpuOptions>> = {
   "limits of the adapter": {},
-  "limits of any device, shaders for a GPU": { limits: {}, tuning: "hardware" },
+  "limits of any device, shaders for a GPU": { limits: {}, subgroups: false, tuning: "hardware" },
 };
 
 /** Declares the tests. */

@@ -1,0 +1,49 @@
+/** Subgroups are used where the device has them and its invocations are in order, and never needed. */
+import { key, makeGraph, random, type Tracer } from "@banach/autograd";
+import { lower, optimize } from "@banach/autograd/backend";
+import { expect, it } from "vitest";
+import { writeProgram } from "../../src/codegen/program-shaders.ts";
+import { SOFTWARE } from "../../src/codegen/shader-writer.ts";
+import { subgroupLanes } from "../../src/platform/subgroups.ts";
+import { strangeDevice } from "../strange-device.ts";
+
+/** SwiftShader has them, as GPUs do. */
+it.each([{}, { reversed: true }])("are as large as the device says: %o", async (how) => {
+  const device = await strangeDevice({ ...how, subgroups: true });
+  const { subgroupMinSize = 1 } = device.adapterInfo;
+  expect(device.features.has("subgroups")).toBe(true);
+  expect(subgroupMinSize).toBeGreaterThan(1);
+  expect(await subgroupLanes(device, 256)).toBe(subgroupMinSize);
+  expect(await subgroupLanes(device, 2)).toBe(2);
+  device.destroy();
+});
+
+it("are not used where a device was not asked for them", async () => {
+  const device = await strangeDevice({});
+  expect(await subgroupLanes(device, 256)).toBe(1);
+  device.destroy();
+});
+
+it("are not used where neighbours are not together", async () => {
+  const device = await strangeDevice({ scattered: true, subgroups: true });
+  device.pushErrorScope("validation");
+  expect(await subgroupLanes(device, 256)).toBe(1);
+  expect(await device.popErrorScope()).toBeNull();
+  device.destroy();
+});
+
+it.each([
+  [1, 64, "with barriers alone"],
+  [4, 64, "with both"],
+  [64, 64, "without a barrier"],
+])("sums of %i neighbours by subgroup, of %i: %s", (subgroup, terms) => {
+  const sum = optimize(makeGraph((x: Tracer) => x.sum({ axes: 1 }), random.normal(key(0), [1, 64 * terms])));
+  const limits = { storageBuffers: 8, invocations: 64, subgroup, workgroupBytes: 16384, workgroupsPerDimension: 65535 };
+  const [action] = writeProgram(lower(sum), { ...limits, tuning: SOFTWARE }, 2 ** 27).actions;
+  if (action?.kind !== "dispatch") throw new Error("one sum is one dispatch");
+  const { code } = action.shader;
+  const count = (pattern: RegExp): number => code.match(pattern)?.length ?? 0;
+  expect(count(/subgroupShuffleXor/g)).toBe(Math.log2(subgroup));
+  expect(count(/workgroupBarrier/g)).toBe(Math.log2(64 / subgroup));
+  expect(code.startsWith("enable subgroups;")).toBe(subgroup > 1);
+});
