@@ -43,6 +43,7 @@ describe("npm run bench -- --suite webgpu", () => {
     expectReport(report);
     expect(report.machine.where).toBe("a page in Chromium");
     expect(report.device?.copy).toBeGreaterThan(0);
+    expect(report.notes.join()).not.toMatch(/not isolated/);
   });
 
   test("refuses what it does not know", { timeout: 60_000 }, async () => {

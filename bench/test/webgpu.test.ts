@@ -173,6 +173,9 @@ describe("a page", () => {
       order,
       script: new TextEncoder().encode("script"),
       open: async (url) => {
+        const { headers } = await fetch(url);
+        expect(headers.get("cross-origin-opener-policy")).toBe("same-origin");
+        expect(headers.get("cross-origin-embedder-policy")).toBe("require-corp");
         expect(await (await fetch(`${url}page.js`)).text()).toBe("script");
         expect(await (await fetch(`${url}order`)).json()).toEqual(order);
         expect((await fetch(`${url}elsewhere`)).status).toBe(404);

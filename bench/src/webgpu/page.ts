@@ -11,9 +11,10 @@ import type { PageOrder } from "./in-page.ts";
 interface Page {
   readonly document: { readonly body: { textContent: string } };
   readonly navigator: { readonly userAgent: string };
+  readonly crossOriginIsolated: boolean;
 }
 
-const { document } = globalThis as unknown as Page;
+const { document, crossOriginIsolated } = globalThis as unknown as Page;
 
 async function tell(what: "progress" | "results" | "error", value: unknown): Promise<string> {
   const response = await fetch(`/${what}`, { method: "POST", body: JSON.stringify(value) });
@@ -40,7 +41,8 @@ try {
       void tell("progress", name);
     },
   );
-  show(await tell("results", results));
+  const coarse = crossOriginIsolated ? [] : ["the page is not isolated: its clock may be good to 0.1 ms only"];
+  show(await tell("results", { ...results, notes: [...results.notes, ...coarse] }));
 } catch (error) {
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
   show(message);
