@@ -10,6 +10,7 @@ import {
 import { functionsText } from "../wgsl/functions.ts";
 import { literal } from "../wgsl/operations.ts";
 import type { Layout, Place } from "./layout.ts";
+import { segmentsOf, type Temporary } from "./segments.ts";
 
 export interface Binding {
   readonly place: Place;
@@ -123,7 +124,7 @@ export class ShaderWriter {
   }
 
   /**
-   * Binds what the shader touches: each buffer by itself, or temporaries by slabs where there are too many.
+   * Binds what the shader touches: each buffer by itself, or temporaries by segments of slabs where there are too many.
    * @param vectors buffers to bind as arrays of vectors where that is possible, see `isVector`
    */
   bind(
@@ -131,57 +132,37 @@ export class ShaderWriter {
     written: ReadonlySet<ProgramBuffer>,
     vectors: ReadonlySet<ProgramBuffer> = new Set(),
   ): void {
-    // What is empty has no place to bind, and is never read in earnest.
-    const buffers = [...new Set([...read, ...written])].filter(({ size }) => size > 0);
-    const places = new Map(buffers.map((buffer) => [buffer, this.layout.placeOf(buffer)]));
-    const room = this.limits.storageBuffers - this.bindings.length;
-    if (buffers.length <= room) {
-      for (const [buffer, place] of places) this.bindWhole(buffer, place, written.has(buffer), vectors.has(buffer));
-      return;
+    const temporaries: Temporary[] = [];
+    for (const buffer of new Set([...read, ...written])) {
+      // What is empty has no place to bind, and is never read in earnest.
+      if (buffer.size === 0) continue;
+      const place = this.layout.placeOf(buffer);
+      const element = storedType(buffer.dtype);
+      const isVector = vectors.has(buffer) && buffer.size % 4 === 0;
+      if (place.kind === "arena") temporaries.push({ buffer, place, element, isVector });
+      else {
+        const name = this.addBinding(place, written.has(buffer), element, isVector);
+        this.cells.set(buffer, { name, element, base: "", isVector });
+      }
     }
-    /** Binding of each slab. */
-    const slabs = new Map<number, { readonly name: string; readonly from: number }>();
-    for (const [buffer, place] of places) {
-      if (place.kind !== "arena") {
-        this.bindWhole(buffer, place, written.has(buffer), vectors.has(buffer));
-        continue;
+    for (const segment of segmentsOf(temporaries, this.limits.storageBuffers - this.bindings.length)) {
+      const { element, isVector } = segment;
+      // A slab may be written in one place and read in another by the same dispatch only where both may write.
+      const name = this.addBinding(segment.place, true, element, isVector);
+      const bytes = (element === "f16" ? 2 : 4) * (isVector ? 4 : 1);
+      for (const { buffer, place } of segment.temporaries) {
+        const before = (place.offset - segment.place.offset) / bytes;
+        this.cells.set(buffer, { name, element, base: before === 0 ? "" : `${before}u + `, isVector });
       }
-      let slab = slabs.get(place.slab);
-      if (slab === undefined) {
-        const inSlab = [...places.values()].flatMap((other) =>
-          other.kind === "arena" && other.slab === place.slab ? [other] : [],
-        );
-        const offset = Math.min(...inSlab.map((other) => other.offset));
-        const bytes = Math.max(...inSlab.map((other) => other.offset + other.bytes)) - offset;
-        slab = { name: this.addBinding({ ...place, offset, bytes }, true, "u32"), from: offset };
-        slabs.set(place.slab, slab);
-      }
-      // Halves would share words.
-      if (buffer.dtype === "float16") throw new RangeError("a slab of words holds no halves");
-      this.cells.set(buffer, {
-        name: slab.name,
-        element: "u32",
-        base: `${(place.offset - slab.from) / 4}u + `,
-        isVector: false,
-      });
     }
     if (this.bindings.length > this.limits.storageBuffers) {
       throw new RangeError(`a shader binds ${this.bindings.length} buffers, of ${this.limits.storageBuffers} at most`);
     }
   }
 
-  private bindWhole(buffer: ProgramBuffer, place: Place, isWritten: boolean, wantsVectors: boolean): void {
-    const element = storedType(buffer.dtype);
-    const isVector = wantsVectors && buffer.size % 4 === 0;
-    // A slab may be written in one place and read in another by the same dispatch only where both may write.
-    const mayWrite = isWritten || place.kind === "arena";
-    const name = this.addBinding(place, mayWrite, isVector ? `vec4<${element}>` : element);
-    this.cells.set(buffer, { name, element, base: "", isVector });
-  }
-
-  private addBinding(place: Place, isWritten: boolean, element: string): string {
-    this.usesHalf ||= element.includes("f16");
-    this.bindings.push({ place, isWritten, element });
+  private addBinding(place: Place, isWritten: boolean, type: string, isVector = false): string {
+    this.usesHalf ||= type === "f16";
+    this.bindings.push({ place, isWritten, element: isVector ? `vec4<${type}>` : type });
     return `b${this.bindings.length - 1}`;
   }
 

@@ -1,6 +1,7 @@
 /** Dispatches that load and store vectors of four: which buffers they bind so, and that results are what elements give. */
 import {
   array,
+  concatenate,
   dotGeneral,
   type HostTensor,
   key,
@@ -214,6 +215,14 @@ describe.each(Object.entries(backends))("shaders for %s", (_, [tuning, backend])
     const graph = optimize(makeGraph((x: Tracer, y: Tracer) => x.matmul(y), ...inputs));
     expect(elementsOf(shadersOf(graph, tuning).at(-1)!)).toEqual([V, V, "f32"]);
     await check(graph, inputs, backend, 1e-4);
+  });
+
+  it("stores by elements to a buffer whose size is no multiple of 4, and by quads to another", async () => {
+    const inputs = [rows(65536), rows(1)] as const;
+    const program = (x: Tracer, y: Tracer): readonly Tracer[] => [x.add(1), concatenate([x.mul(2), y], 0)];
+    const graph = optimize(makeGraph(program, ...inputs));
+    expect(shadersOf(graph, tuning).map(elementsOf)).toContainEqual([V, V, "f32"]);
+    await check(graph, inputs, backend, 1e-5);
   });
 
   it("stores where it has read", async () => {
