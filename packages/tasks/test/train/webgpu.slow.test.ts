@@ -6,7 +6,7 @@ import { webgpu } from "@banach/backend-webgpu";
 import { afterAll, describe, expect, test } from "vitest";
 import { create } from "webgpu";
 import type { TrainState } from "../../src/train/index.ts";
-import { bitsOf, firstSteps, parity, SMALL_PLANS, STEPS, type Trained, trainedOn } from "./first-steps.ts";
+import { bitsOf, expectLosses, firstSteps, parity, SMALL_PLANS, type Trained, trainedOn } from "./first-steps.ts";
 
 /** Programs of another length are compiled anew, which takes a driver in software a second or more for each. */
 const TIMEOUT = { timeout: 600_000 };
@@ -14,13 +14,6 @@ const plan = SMALL_PLANS["parity by FP-RNN"]!;
 
 /** Held for as long as the process runs: Dawn crashes when it is collected before its devices. */
 const gpu = create([]);
-
-function expectLosses({ losses }: Trained, expected: Trained): void {
-  expect(losses).toHaveLength(STEPS);
-  const differences = expected.losses.map((loss, i) => Math.abs((losses[i]! - loss) / loss));
-  const worst = Math.max(...differences);
-  expect(worst, `worst at step ${differences.indexOf(worst) + 1}`).toBeLessThan(1e-3);
-}
 
 describe("training on webgpu", async () => {
   const device: Device = await webgpu();
