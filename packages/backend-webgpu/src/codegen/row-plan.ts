@@ -36,6 +36,9 @@ export interface RowPlan {
 /** Elements of a row that an invocation owns at most: all have code of their own. */
 const MOST_ELEMENTS = 16;
 
+/** On a GPU, where there are lanes enough. */
+const FEW_ELEMENTS = 4;
+
 /** Columns from which it pays. */
 const LEAST_COLUMNS = 8;
 
@@ -53,9 +56,7 @@ export function planRows(
   if (shape === null) return null;
   const { tuning } = limits;
   const rows = 2 ** Math.ceil(Math.log2(shape.rows));
-  // On a processor, fewer are better as long as they can own what they need.
-  let perRow = tuning.tiles ? Math.max(1, wanted / rows) : Math.max(4 / rows, shape.columns / MOST_ELEMENTS, 1);
-  perRow = 2 ** Math.ceil(Math.log2(perRow));
+  let perRow = lanesPerRow(shape.columns, rows, wanted, limits);
   while (perRow > 1 && (shape.columns % perRow !== 0 || rows * perRow > limits.invocations)) perRow /= 2;
   const elements = shape.columns / perRow;
   const invocations = tuning.tiles ? Math.max(wanted, rows * perRow) : rows * perRow;
@@ -71,6 +72,15 @@ export function planRows(
     else if (isKernel(step) && touchedBy(step).some((buffer) => residents.has(buffer))) take(step);
   });
   return { shape, perRow, invocations, residents, kernels };
+}
+
+/** As many as there are, or so few that they are one subgroup and need not wait for each other. A power of two. */
+function lanesPerRow(columns: number, rows: number, wanted: number, { tuning, subgroup }: ShaderLimits): number {
+  const most = 2 ** Math.ceil(Math.log2(Math.max(1, wanted / rows)));
+  const least = tuning.tiles ? Math.max(subgroup, columns / FEW_ELEMENTS) : Math.max(4 / rows, columns / MOST_ELEMENTS);
+  const few = 2 ** Math.ceil(Math.log2(Math.max(1, least)));
+  // On a processor, fewer are always better.
+  return !tuning.tiles || few === subgroup ? few : Math.max(few, most);
 }
 
 /** That of most sums across columns in loops that repeat until something is small. */

@@ -1,5 +1,5 @@
 /** Loops whose rows stay in registers. */
-import { key, makeGraph, random, scan, type Tracer, where, whileLoop } from "@banach/autograd";
+import { concatenate, key, makeGraph, random, scan, type Tracer, where, whileLoop } from "@banach/autograd";
 import { forWorkgroups, lower, optimize } from "@banach/autograd/backend";
 import { describe, expect, it } from "vitest";
 import { type Action, writeProgram } from "../../src/codegen/program-shaders.ts";
@@ -95,6 +95,35 @@ describeAgreement({
             .mul(z.sliceAxis(1, 0, 16))
             .sum(keep);
           return contract(z).add(turned.mul(0.01));
+        },
+        0.2,
+      ),
+  ],
+  "halves of rows that change places": [
+    [[6, 64]],
+    (y) =>
+      settle(
+        y,
+        (z) => {
+          const [left, right] = [z.sliceAxis(1, 0, 32), z.sliceAxis(1, 32, 64)];
+          return concatenate([contract(right), left.mul(0.5).add(right.sum(keep).mul(0.001))], 1);
+        },
+        0.2,
+      ),
+  ],
+  "carries of a scan in the loop that change places": [
+    [
+      [6, 32],
+      [3, 6, 32],
+    ],
+    (y, xs) =>
+      settle(
+        y,
+        (z) => {
+          const step = ([c, d]: readonly [Tracer, Tracer], x: Tracer) =>
+            [[d, c.sub(c.mean(keep)).add(x.mul(0.01))] as const, null] as const;
+          const [[c, d]] = scan(step, [z.mul(0.7), z.tanh()] as const, xs);
+          return contract(c.add(d.mul(0.3)));
         },
         0.2,
       ),
