@@ -34,6 +34,7 @@ export {
   summarizeFaults,
 } from "./faults.ts";
 export { pullbackGraph, replacePrimitive, type Replacement, retype } from "./graph-tools.ts";
+export { compareRandomGraph } from "./random-graphs/compare.ts";
 export { type RandomGraph, randomGraph, type RandomGraphOptions } from "./random-graphs.ts";
 export { type Sample, sampleData, sampleGraph, type SampleInput, type SampleTable } from "./sample.ts";
 export { allSamples, type NamedSample, samples } from "./samples.ts";

@@ -7,15 +7,21 @@ import { PRIMITIVES } from "../../src/ir/primitives.ts";
 import { printGraph } from "../../src/ir/print.ts";
 import { type HostArray, isFloat } from "../../src/ir/tensor-type.ts";
 import { verify } from "../../src/ir/verify.ts";
-import { sin } from "../../src/ops/elementwise.ts";
+import { mul, sin } from "../../src/ops/elementwise.ts";
 import { optimize, passes } from "../../src/passes/index.ts";
+import { referenceBackend } from "../../src/reference/backend.ts";
 import { evaluateGraph } from "../../src/reference/interpret.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
 import { complexStep } from "../../src/testing/audit/complex.ts";
 import { ComplexStepRefused } from "../../src/testing/audit/complex-scalar.ts";
 import { dot, norm } from "../../src/testing/audit/vectors.ts";
+import { ConformanceError } from "../../src/testing/conformance/compare.ts";
 import { normals } from "../../src/testing/data.ts";
+import { kernelFaults, withFault } from "../../src/testing/faults/kernel-faults.ts";
 import { pullbackGraph, replacePrimitive, retype, widen } from "../../src/testing/graph-tools.ts";
+import { compareRandomGraph } from "../../src/testing/random-graphs/compare.ts";
 import { randomGraph } from "../../src/testing/random-graphs.ts";
+import { graphOf } from "../../src/testing/sample.ts";
 import { vjpTable } from "../../src/vjp/table.ts";
 
 const seen = new Set<string>();
@@ -117,6 +123,41 @@ describe("random graphs", () => {
     );
     expect(found.failed).toBe(true);
     expect(found.counterexample?.[0].graph.equations.length).toBeLessThanOrEqual(3);
+  });
+
+  it("are compared with the interpreter: a wrong kernel is refused, nothing is left on the backend", async () => {
+    const backend = referenceBackend();
+    const sine = kernelFaults.find(({ primitive }) => primitive === "sin")!;
+    let compared = 0;
+    const compare = (on: Backend, numRuns: number) =>
+      fc.check(
+        fc.asyncProperty(randomGraph({ smooth: true }), async (program) => {
+          compared += await compareRandomGraph(on, program);
+        }),
+        { numRuns, seed: 0x5eed },
+      );
+    expect((await compare(backend, 40)).failed).toBe(false);
+    expect(compared).toBeGreaterThan(500);
+    const found = await compare(withFault(backend, sine), 300);
+    expect(found.errorInstance).toBeInstanceOf(ConformanceError);
+    expect(found.counterexample?.[0].graph.equations.length).toBeLessThanOrEqual(8);
+    expect(backend.memory().liveBuffers).toBe(0);
+  });
+
+  it("are compared to 2e-3, and where there are infinities only as far as the device has them", async () => {
+    const backend = referenceBackend();
+    const graph = graphOf([{ dtype: "float32", shape: [3] }], ([x]) => [mul(x!, 2)]);
+    const inputs = [Float32Array.of(1, 5, Infinity)];
+    const off = (by: number): Backend => ({
+      ...backend,
+      read: async (buffer) => (await backend.read(buffer)).map((y) => (Number.isFinite(y) ? y + by : -y)),
+    });
+    const finite = (on: Backend): Backend => ({ ...on, limits: { ...on.limits, ieeeNonFinite: false } });
+    // Of the largest finite result, 10; as it is and optimised.
+    expect(await compareRandomGraph(finite(off(0.019)), { graph, inputs })).toBe(4);
+    await expect(compareRandomGraph(finite(off(0.021)), { graph, inputs })).rejects.toThrow(ConformanceError);
+    await expect(compareRandomGraph(off(0), { graph, inputs })).rejects.toThrow(ConformanceError);
+    expect(await compareRandomGraph(backend, { graph, inputs })).toBe(6);
   });
 
   afterAll(() => {
