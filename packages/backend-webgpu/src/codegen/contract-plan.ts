@@ -31,6 +31,12 @@ export interface ContractPlan {
   readonly stores: readonly Store[];
 }
 
+/** The number of the last axis of a kind, among all. */
+export function lastOf({ axes }: ContractPlan, kind: AxisKind): number {
+  const kinds = ["batch", "m", "n", "k"] as const;
+  return kinds.slice(0, kinds.indexOf(kind) + 1).reduce((sum, each) => sum + axes[each].length, 0) - 1;
+}
+
 export function planContract({ axes, shape, k, left, right, stores }: ContractKernel): ContractPlan {
   const all = [...shape, ...k];
   const firstM = axes.batch;

@@ -1,7 +1,8 @@
 /** What contractions do with their results, however they come by them. */
-import { type Store, visitExpression } from "@banach/autograd/backend";
-import type { ContractPlan } from "./contract-plan.ts";
+import { costOf, type Store, visitExpression } from "@banach/autograd/backend";
+import { type ContractPlan, lastOf } from "./contract-plan.ts";
 import { PointWriter, splitIndex } from "./point-writer.ts";
+import { inQuads, isQuad, NO_QUADS, quadReads, type QuadUse, storeQuads } from "./quads.ts";
 import type { ShaderWriter } from "./shader-writer.ts";
 
 export const range = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
@@ -42,21 +43,47 @@ export function storeResults(
       body(index, 0);
     });
   };
+  const byQuads = plan.stores.some(({ buffer }) => w.isVector(buffer));
+  const width = byQuads ? 4 : 1;
   each(rows, (r, rowNumber) => {
     const m = w.let(row(r), "m");
     w.block(inside(m, plan.size.m, exceeds.m), () => {
-      const mAxes = splitIndex(w, m, plan.axes.m);
-      each(columns, (c, columnNumber) => {
-        const n = w.let(column(c), "n");
+      const outer = [...batch, ...splitIndex(w, m, plan.axes.m)];
+      each(columns / width, (c, number) => {
+        const n = w.let(column(byQuads ? `(${c} * 4u)` : c), "n");
         w.block(inside(n, plan.size.n, exceeds.n), () => {
-          const named = sums[rowNumber]?.[columnNumber] ?? "";
-          const accumulated = results === null ? named : w.let(`${results}[${r} * ${columns}u + ${c}]`);
-          const axes = [...batch, ...mAxes, ...splitIndex(w, n, plan.axes.n)];
-          new PointWriter(w, axes, { accumulated }).storeAll(plan.stores);
+          const accumulated = range(width).map((i) => {
+            if (results === null) return sums[rowNumber]?.[number * width + i] ?? "";
+            return w.let(`${results}[${r} * ${columns}u + ${c} * ${width}u + ${i}u]`);
+          });
+          if (byQuads) {
+            const quad = splitIndex(w, w.let(`${n} / 4u`, "n"), inQuads(plan.axes.n));
+            storeQuads(w, plan.stores, [...outer, ...quad.slice(0, -1)], quad.at(-1) ?? "0u", accumulated);
+          } else {
+            const point = new PointWriter(w, [...outer, ...splitIndex(w, n, plan.axes.n)], {
+              accumulated: accumulated[0] ?? "",
+            });
+            point.storeAll(plan.stores);
+          }
         });
       });
     });
   });
+}
+
+/** Work for a result, in additions, up to which four of them are finished at once, by code that is written four times. */
+const CHEAP = 32;
+
+/** The quads that results along n are stored to, and finished with, if an invocation has so many columns. */
+export function quadsOfResults(plan: ContractPlan, columns: number): QuadUse {
+  const { stores, axes } = plan;
+  const last = lastOf(plan, "n");
+  const suits =
+    columns % 4 === 0 &&
+    (axes.n.at(-1) ?? 1) % 4 === 0 &&
+    stores.every(({ access }) => isQuad(access, last)) &&
+    stores.reduce((cost, { value }) => cost + costOf(value), 0) <= CHEAP;
+  return suits ? { loads: quadReads(stores, last), stores: new Set(stores.map(({ buffer }) => buffer)) } : NO_QUADS;
 }
 
 function isLong(stores: readonly Store[], results: number): boolean {

@@ -2,7 +2,7 @@
 import type { ContractKernel, Expression, ReduceKernel } from "@banach/autograd/backend";
 import { scalarType } from "../wgsl/operations.ts";
 import { type ContractPlan, none, order, planContract } from "./contract-plan.ts";
-import { range, storeResults } from "./contract-results.ts";
+import { quadsOfResults, range, storeResults } from "./contract-results.ts";
 import { addressText, splitIndex } from "./point-writer.ts";
 import { NO_QUADS, type QuadUse } from "./quads.ts";
 import { writeReduce } from "./reduce.ts";
@@ -22,11 +22,17 @@ function wayOf(plan: ContractPlan, scope: Scope, limits: ShaderLimits): Way {
   return tasks < Math.min(invocations, tuning.busy) / 2 && k >= 16 ? "shared sums" : tile;
 }
 
-/** The quads that a contraction loads. */
+/** The quads that a contraction loads and stores. */
 export function quadsOfContract(kernel: ContractKernel, scope: Scope, limits: ShaderLimits): QuadUse {
   const plan = planContract(kernel);
   const way = wayOf(plan, scope, limits);
-  return typeof way === "string" ? NO_QUADS : { ...NO_QUADS, loads: quadsOfTile(plan, way) };
+  if (way === "shared sums") return NO_QUADS;
+  if (way === "workgroup tiles") return quadsOfResults(plan, 4);
+  const loads = quadsOfTile(plan, way);
+  // In a loop, others may store to the same buffers by elements.
+  if (scope === "workgroup") return { ...NO_QUADS, loads };
+  const results = quadsOfResults(plan, way.columns);
+  return { ...results, loads: [...loads, ...results.loads] };
 }
 
 /** Returns the workgroups needed. */

@@ -5,14 +5,13 @@ import {
   groupAxes,
   type MapKernel,
   mapAll,
-  type ProgramBuffer,
   regroup,
   sizeOf,
   type Store,
   visitExpression,
 } from "@banach/autograd/backend";
 import { beforeLoop, PointWriter, splitIndex } from "./point-writer.ts";
-import { isQuad, NO_QUADS, type QuadUse, storeQuads } from "./quads.ts";
+import { inQuads, isQuad, NO_QUADS, quadReads, type QuadUse, storeQuads } from "./quads.ts";
 import { eachPoint, type Scope } from "./scope.ts";
 import type { ShaderLimits, ShaderWriter } from "./shader-writer.ts";
 
@@ -41,13 +40,7 @@ export function quadsOfMap(kernel: MapKernel, { tuning }: ShaderLimits): QuadUse
     stores.every(({ access }) => isQuad(access, last)) &&
     stores.reduce((cost, { value }) => cost + costOf(value), 0) <= CHEAP;
   if (!suits) return NO_QUADS;
-  const loads = new Set<ProgramBuffer>();
-  for (const { value } of stores) {
-    visitExpression(value, (node) => {
-      if (node.kind === "read" && isQuad(node.access, last)) loads.add(node.buffer);
-    });
-  }
-  return { loads, stores: new Set(stores.map(({ buffer }) => buffer)) };
+  return { loads: quadReads(stores, last), stores: new Set(stores.map(({ buffer }) => buffer)) };
 }
 
 /** Returns the workgroups needed. */
@@ -59,9 +52,8 @@ export function writeMap(w: ShaderWriter, kernel: MapKernel, scope: Scope): numb
     return 1;
   }
   if (stores.some(({ buffer }) => w.isVector(buffer))) {
-    const outer = sizes.slice(0, -1);
     return eachPoint(w, scope, sizeOf(sizes) / 4, (index) => {
-      const names = splitIndex(w, index, [...outer, columns / 4]);
+      const names = splitIndex(w, index, inQuads(sizes));
       storeQuads(w, stores, names.slice(0, -1), names.at(-1) ?? "0u");
     });
   }

@@ -1,5 +1,5 @@
 /** Quads: four neighbouring elements of a buffer that are loaded or stored at once, as one aligned vector. */
-import type { Access, ProgramBuffer, Read, Store } from "@banach/autograd/backend";
+import { type Access, type ProgramBuffer, type Read, type Store, visitExpression } from "@banach/autograd/backend";
 import { addressText, PointWriter } from "./point-writer.ts";
 import type { ShaderWriter } from "./shader-writer.ts";
 
@@ -33,6 +33,23 @@ export function quadAccess({ offset, strides, loops }: Access, axis: number): Ac
     strides: strides.map((stride, other) => (other === axis ? 1 : stride / 4)),
     loops: loops.map(({ counter, stride }) => ({ counter, stride: stride / 4 })),
   };
+}
+
+/** Sizes of axes that are counted in quads along the last. */
+export const inQuads = (sizes: readonly number[]): readonly number[] => [
+  ...sizes.slice(0, -1),
+  (sizes.at(-1) ?? 1) / 4,
+];
+
+/** Buffers that the values of stores read by quads along an axis. */
+export function quadReads(stores: readonly Store[], axis: number): ReadonlySet<ProgramBuffer> {
+  const buffers = new Set<ProgramBuffer>();
+  for (const { value } of stores) {
+    visitExpression(value, (node) => {
+      if (node.kind === "read" && isQuad(node.access, axis)) buffers.add(node.buffer);
+    });
+  }
+  return buffers;
 }
 
 /** A store to one component may touch the vector round it: so what anybody stores to by elements is no vector. */

@@ -1,10 +1,10 @@
 /** Contractions by tiles in registers: each invocation computes a tile of results from operands where they are. */
 import type { ContractKernel, ProgramBuffer, Read } from "@banach/autograd/backend";
 import { literal, scalarType } from "../wgsl/operations.ts";
-import { type AxisKind, type ContractPlan, none, order } from "./contract-plan.ts";
+import { type AxisKind, type ContractPlan, lastOf, none, order } from "./contract-plan.ts";
 import { range, storeResults } from "./contract-results.ts";
 import { addressText, splitIndex } from "./point-writer.ts";
-import { COMPONENTS, isQuad, quadAccess } from "./quads.ts";
+import { COMPONENTS, inQuads, isQuad, quadAccess } from "./quads.ts";
 import { eachPoint, type Scope } from "./scope.ts";
 import type { ShaderLimits, ShaderWriter } from "./shader-writer.ts";
 
@@ -41,12 +41,6 @@ export function registerTile(
 type Along = "k" | "own" | null;
 
 const readOf = (plan: ContractPlan, kind: "m" | "n"): Read => (kind === "m" ? plan.left : plan.right);
-
-/** The number of the last axis of a kind, among all. */
-function lastOf({ axes }: ContractPlan, kind: AxisKind): number {
-  const kinds = ["batch", "m", "n", "k"] as const;
-  return kinds.slice(0, kinds.indexOf(kind) + 1).reduce((sum, each) => sum + axes[each].length, 0) - 1;
-}
 
 /** Four terms are written out for a few results, or where there is much to multiply: their code takes long to compile. */
 const FEW_RESULTS = 16;
@@ -96,7 +90,7 @@ function operandOf(
   const zeros = { batch: none(plan, "batch"), m: none(plan, "m"), n: none(plan, "n"), k: none(plan, "k") };
   const own = plan.axes[kind];
   const loads = along === "own" ? width / 4 : width;
-  const sizes = along === "own" ? [...own.slice(0, -1), (own.at(-1) ?? 1) / 4] : own;
+  const sizes = along === "own" ? inQuads(own) : own;
   const bases = range(loads).map((i) => {
     const index = `${at.number}${loads === 1 ? "" : ` * ${loads}u`}${i === 0 ? "" : ` + ${i}u`}`;
     const split = splitIndex(w, index.includes(" ") ? w.let(index, kind) : index, sizes);
@@ -172,7 +166,7 @@ function termsOf(w: ShaderWriter, sizes: readonly number[], step: string, byQuad
     const index = splitIndex(w, step, sizes);
     return { each: [index], quad: index };
   }
-  const quad = splitIndex(w, step, [...sizes.slice(0, -1), (sizes.at(-1) ?? 1) / 4]);
+  const quad = splitIndex(w, step, inQuads(sizes));
   const first = quad.at(-1) ?? "0u";
   const each = COMPONENTS.map((_, i) => [
     ...quad.slice(0, -1),

@@ -126,7 +126,7 @@ const contractions: Readonly<Record<string, Case>> = {
   "along the sum, and along columns": {
     inputs: [rows(32, 40), rows(40, 36)],
     program: (x, y) => x.matmul(y),
-    binds: [V, V, "f32"],
+    binds: [V, V, V],
   },
   "both along the sum, which ends inside a tile": {
     inputs: [rows(32, 40), rows(38, 40)],
@@ -136,12 +136,12 @@ const contractions: Readonly<Record<string, Case>> = {
   "along rows and along columns": {
     inputs: [rows(42, 32), rows(42, 36)],
     program: (x, y) => x.transpose([1, 0]).matmul(y),
-    binds: [V, V, "f32"],
+    binds: [V, V, V],
   },
   "a sum of a length that is no multiple of 4": {
     inputs: [rows(32, 42), rows(42, 36)],
     program: (x, y) => x.matmul(y),
-    binds: ["f32", V, "f32"],
+    binds: ["f32", V, V],
   },
   "a sum along two axes that are not one": {
     inputs: [rows(32, 3, 12), rows(12, 3, 36)],
@@ -152,37 +152,42 @@ const contractions: Readonly<Record<string, Case>> = {
           [1, 0],
         ],
       }),
-    binds: [V, V, "f32"],
+    binds: [V, V, V],
   },
   "an operand that begins anywhere": {
     inputs: [rows(32, 44), rows(40, 36)],
     program: (x, y) => x.sliceAxis(1, 1, 41).matmul(y),
-    binds: ["f32", V, "f32"],
+    binds: ["f32", V, V],
   },
   "a batch": {
     inputs: [rows(6, 8, 40), rows(6, 40, 36)],
     program: (x, y) => x.matmul(y),
-    binds: [V, V, "f32"],
+    binds: [V, V, V],
   },
   "rows of one buffer with each other": {
     inputs: [rows(32, 40)],
     program: (x) => x.matmul(x.transpose([1, 0])),
-    binds: [V, "f32"],
+    binds: [V, V],
   },
   "one buffer along the sum and along columns": {
     inputs: [rows(32, 32)],
     program: (x) => x.matmul(x),
-    binds: [V, "f32"],
+    binds: [V, V],
+  },
+  "a bias and a factor of each row, in a loop over results": {
+    inputs: [rows(64, 40), rows(40, 132), rows(132), rows(64, 1)],
+    program: (x, y, bias, scale) => x.matmul(y).add(bias).mul(scale),
+    binds: ["f32", V, V, "f32", V],
   },
   "larger tiles, little to multiply": {
     inputs: [rows(64, 40), rows(40, 64)],
     program: (x, y) => x.matmul(y),
-    binds: ["f32", V, "f32"],
+    binds: ["f32", V, V],
   },
   "larger tiles, much to multiply": {
     inputs: [large, large],
     program: (x, y) => x.matmul(y),
-    binds: [V, V, "f32"],
+    binds: [V, V, V],
   },
 };
 
@@ -213,7 +218,15 @@ describe.each(Object.entries(backends))("shaders for %s", (_, [tuning, backend])
   it("loads quads of weights in a product of few rows", async () => {
     const inputs = [rows(8, 40), rows(40, 256)] as const;
     const graph = optimize(makeGraph((x: Tracer, y: Tracer) => x.matmul(y), ...inputs));
-    expect(elementsOf(shadersOf(graph, tuning).at(-1)!)).toEqual([V, V, "f32"]);
+    expect(elementsOf(shadersOf(graph, tuning).at(-1)!)).toEqual([V, V, V]);
+    await check(graph, inputs, backend, 1e-4);
+  });
+
+  it("stores quads of what tiles in workgroup memory have, where a tile exceeds the results as well", async () => {
+    const inputs = [rows(70, 40), rows(40, 132), rows(132)] as const;
+    const product = (x: Tracer, y: Tracer, bias: Tracer): Tracer => x.matmul(y).add(bias);
+    const graph = optimize(makeGraph(product, ...inputs));
+    expect(elementsOf(shadersOf(graph, tuning).at(-1)!).slice(-2)).toEqual([V, V]);
     await check(graph, inputs, backend, 1e-4);
   });
 
