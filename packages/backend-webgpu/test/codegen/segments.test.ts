@@ -93,6 +93,7 @@ it("keeps matrices in vectors in a loop with 8 bindings", () => {
     invocations: 256,
     workgroupBytes: 16384,
     workgroupsPerDimension: 65535,
+    subgroup: 1,
     tuning: SOFTWARE,
   };
   const { actions } = writeProgram(lower(graph, forWorkgroups(SOFTWARE.rows)), limits, 2 ** 27);
