@@ -11,11 +11,19 @@ import {
   whileLoop,
   where,
 } from "@banach/autograd";
-import { type Access, type Backend, forWorkgroups, type Graph, lower, optimize } from "@banach/autograd/backend";
+import {
+  type Access,
+  type Backend,
+  forWorkgroups,
+  type Graph,
+  lower,
+  optimize,
+  type ProgramBuffer,
+} from "@banach/autograd/backend";
 import { evaluateGraph } from "@banach/autograd/reference";
 import { afterAll, describe, expect, it } from "vitest";
 import { type Action, writeProgram } from "../../src/codegen/program-shaders.ts";
-import { isQuad, quadAccess } from "../../src/codegen/quads.ts";
+import { isQuad, NO_QUADS, quadAccess, vectorsOf } from "../../src/codegen/quads.ts";
 import { HARDWARE, type Shader, SOFTWARE, type Tuning } from "../../src/codegen/shader-writer.ts";
 import { webgpuBackend } from "../../src/index.ts";
 
@@ -282,6 +290,15 @@ it("leaves to an invocation a point where the values are long, or the points few
     const [shader] = shadersOf(optimize(makeGraph(program, rows(size))), SOFTWARE);
     expect(elementsOf(shader!)).toEqual(["f32", "f32"]);
   }
+});
+
+it("binds no vectors of what some kernel of a dispatch stores by elements", () => {
+  const buffer = (name: string): ProgramBuffer => ({ name, dtype: "float32", size: 64 });
+  const [weights, carry, result] = [buffer("weights"), buffer("carry"), buffer("result")];
+  const loads = { use: { loads: [weights, carry], stores: new Set([result]) }, written: [result] };
+  expect(vectorsOf([loads])).toEqual(new Set([weights, carry, result]));
+  expect(vectorsOf([loads, { use: NO_QUADS, written: [carry] }])).toEqual(new Set([weights, result]));
+  expect(vectorsOf([{ use: NO_QUADS, written: [result] }, loads])).toEqual(new Set([weights, carry]));
 });
 
 describe("a quad of elements is a vector", () => {
