@@ -1,34 +1,18 @@
 /** Programs on float16, of which drivers in software have none: what can be said of their shaders without running them. */
 import { key, makeGraph, random, type Tracer, whileLoop } from "@banach/autograd";
-import { forWorkgroups, lower, optimize } from "@banach/autograd/backend";
+import { optimize } from "@banach/autograd/backend";
 import { expect, it } from "vitest";
-import { type Action, writeProgram } from "../../src/codegen/program-shaders.ts";
 import { HARDWARE, type Shader } from "../../src/codegen/shader-writer.ts";
+import { limitsOf, shadersOf } from "./shaders.ts";
 
-const limits = {
-  storageBuffers: 8,
-  invocations: 256,
-  subgroup: 1,
-  workgroupBytes: 16384,
-  workgroupsPerDimension: 65535,
-  tuning: HARDWARE,
-};
-
-function shadersOf(f: (x: Tracer, w: Tracer) => Tracer): readonly Shader[] {
+function halves(f: (x: Tracer, w: Tracer) => Tracer): readonly Shader[] {
   const [x, w] = [random.normal(key(0), [8, 512]), random.normal(key(1), [512, 512])];
   const half = (x: Tracer, w: Tracer): Tracer => f(x.astype("float16"), w.astype("float16")).astype("float32");
-  const program = lower(optimize(makeGraph(half, x, w)), forWorkgroups());
-  const inside = (actions: readonly Action[]): readonly Shader[] =>
-    actions.flatMap((action) => {
-      if (action.kind === "dispatch") return [action.shader];
-      if (action.kind === "copy") return [];
-      return inside(action.kind === "for" ? action.body : [...action.test, ...action.body]);
-    });
-  return inside(writeProgram(program, limits, 2 ** 27).actions);
+  return shadersOf(optimize(makeGraph(half, x, w)), limitsOf(HARDWARE));
 }
 
 it("keeps halves in storage, and words of float32 that are rounded to half in a loop's own memory", () => {
-  const shaders = shadersOf((x, w) => {
+  const shaders = halves((x, w) => {
     const step = (y: Tracer): Tracer =>
       y
         .matmul(w)
@@ -44,7 +28,7 @@ it("keeps halves in storage, and words of float32 that are rounded to half in a 
 });
 
 it("adds up in float32, also where a sum is divided among dispatches", () => {
-  const shaders = shadersOf((x, w) => w.matmul(w.sliceAxis(1, 0, 32)).add(x.sum()));
+  const shaders = halves((x, w) => w.matmul(w.sliceAxis(1, 0, 32)).add(x.sum()));
   const parts = shaders.filter(({ label }) => label === "contract");
   expect(parts.length).toBe(1);
   expect(parts[0]!.code).toMatch(/var s\d+ = vec4<f32>\(\)/);

@@ -11,21 +11,13 @@ import {
   whileLoop,
   where,
 } from "@banach/autograd";
-import {
-  type Access,
-  type Backend,
-  forWorkgroups,
-  type Graph,
-  lower,
-  optimize,
-  type ProgramBuffer,
-} from "@banach/autograd/backend";
+import { type Access, type Backend, type Graph, optimize, type ProgramBuffer } from "@banach/autograd/backend";
 import { evaluateGraph } from "@banach/autograd/reference";
 import { afterAll, describe, expect, it } from "vitest";
-import { type Action, writeProgram } from "../../src/codegen/program-shaders.ts";
 import { isQuad, NO_QUADS, quadAccess, vectorsOf } from "../../src/codegen/quads.ts";
 import { HARDWARE, type Shader, SOFTWARE, type Tuning } from "../../src/codegen/shader-writer.ts";
 import { webgpuBackend } from "../../src/index.ts";
+import { limitsOf, shadersOf } from "./shaders.ts";
 
 const software = await webgpuBackend({ tuning: "software" });
 const backends: Readonly<Record<string, readonly [Tuning, Backend]>> = {
@@ -35,24 +27,6 @@ const backends: Readonly<Record<string, readonly [Tuning, Backend]>> = {
 afterAll(async () => {
   for (const [, backend] of Object.values(backends)) await backend[Symbol.asyncDispose]();
 });
-
-function shadersOf(graph: Graph, tuning: Tuning, storageBuffers = 8): readonly Shader[] {
-  const limits = {
-    storageBuffers,
-    invocations: 256,
-    subgroup: 1,
-    workgroupBytes: 16384,
-    workgroupsPerDimension: 65535,
-    tuning,
-  };
-  const inside = (actions: readonly Action[]): readonly Shader[] =>
-    actions.flatMap((action) => {
-      if (action.kind === "dispatch") return [action.shader];
-      if (action.kind === "copy") return [];
-      return inside(action.kind === "for" ? action.body : [...action.test, ...action.body]);
-    });
-  return inside(writeProgram(lower(graph, forWorkgroups(tuning.rows)), limits, 2 ** 27).actions);
-}
 
 /** The types of the elements of what a shader binds, in order. */
 const elementsOf = ({ code }: Shader): readonly string[] =>
@@ -219,14 +193,14 @@ async function check(graph: Graph, inputs: readonly HostTensor[], backend: Backe
 describe.each(Object.entries(backends))("shaders for %s", (_, [tuning, backend]) => {
   it.each(Object.entries(cases))("%s", async (_: string, { inputs, program, binds }: Case) => {
     const graph = optimize(makeGraph((args: readonly Tracer[]) => program(...args), inputs));
-    expect(elementsOf(shadersOf(graph, tuning).at(-1)!)).toEqual(binds);
+    expect(elementsOf(shadersOf(graph, limitsOf(tuning)).at(-1)!)).toEqual(binds);
     await check(graph, inputs, backend, 1e-5);
   });
 
   it("loads quads of weights in a product of few rows", async () => {
     const inputs = [rows(8, 40), rows(40, 256)] as const;
     const graph = optimize(makeGraph((x: Tracer, y: Tracer) => x.matmul(y), ...inputs));
-    expect(elementsOf(shadersOf(graph, tuning).at(-1)!)).toEqual([V, V, V]);
+    expect(elementsOf(shadersOf(graph, limitsOf(tuning)).at(-1)!)).toEqual([V, V, V]);
     await check(graph, inputs, backend, 1e-4);
   });
 
@@ -234,7 +208,7 @@ describe.each(Object.entries(backends))("shaders for %s", (_, [tuning, backend])
     const inputs = [rows(70, 40), rows(40, 132), rows(132)] as const;
     const product = (x: Tracer, y: Tracer, bias: Tracer): Tracer => x.matmul(y).add(bias);
     const graph = optimize(makeGraph(product, ...inputs));
-    expect(elementsOf(shadersOf(graph, tuning).at(-1)!).slice(-2)).toEqual([V, V]);
+    expect(elementsOf(shadersOf(graph, limitsOf(tuning)).at(-1)!).slice(-2)).toEqual([V, V]);
     await check(graph, inputs, backend, 1e-4);
   });
 
@@ -242,7 +216,7 @@ describe.each(Object.entries(backends))("shaders for %s", (_, [tuning, backend])
     const inputs = [rows(65536), rows(1)] as const;
     const program = (x: Tracer, y: Tracer): readonly Tracer[] => [x.add(1), concatenate([x.mul(2), y], 0)];
     const graph = optimize(makeGraph(program, ...inputs));
-    expect(shadersOf(graph, tuning).map(elementsOf)).toContainEqual([V, V, "f32"]);
+    expect(shadersOf(graph, limitsOf(tuning)).map(elementsOf)).toContainEqual([V, V, "f32"]);
     await check(graph, inputs, backend, 1e-5);
   });
 
@@ -256,7 +230,9 @@ describe.each(Object.entries(backends))("shaders for %s", (_, [tuning, backend])
       ).carry;
     const inputs = [rows(65536)] as const;
     const graph = optimize(makeGraph(count, ...inputs));
-    const inPlace = shadersOf(graph, tuning).filter(({ code }) => /(b\d)\[(\w+)\];[^]*\1\[\2\] = vec4/.test(code));
+    const inPlace = shadersOf(graph, limitsOf(tuning)).filter(({ code }) =>
+      /(b\d)\[(\w+)\];[^]*\1\[\2\] = vec4/.test(code),
+    );
     expect(inPlace.length).toBe(1);
     await check(graph, inputs, backend, 1e-3);
   });
@@ -265,7 +241,7 @@ describe.each(Object.entries(backends))("shaders for %s", (_, [tuning, backend])
 describe("products in registers", () => {
   it.each(Object.entries(contractions))("%s", async (_: string, { inputs, program, binds }: Case) => {
     const graph = optimize(makeGraph((args: readonly Tracer[]) => program(...args), inputs));
-    expect(elementsOf(shadersOf(graph, SOFTWARE).at(-1)!)).toEqual(binds);
+    expect(elementsOf(shadersOf(graph, limitsOf(SOFTWARE)).at(-1)!)).toEqual(binds);
     await check(graph, inputs, software, 1e-4);
   });
 });
@@ -273,7 +249,7 @@ describe("products in registers", () => {
 it("keeps halves in vectors", () => {
   const half = (x: Tracer, y: Tracer): Tracer => x.mul(y);
   const x = array(new Float32Array(65536), { dtype: "float16" });
-  const [shader] = shadersOf(optimize(makeGraph(half, x, x)), HARDWARE);
+  const [shader] = shadersOf(optimize(makeGraph(half, x, x)), limitsOf(HARDWARE));
   expect(elementsOf(shader!)).toEqual(["vec4<f16>", "vec4<f16>", "vec4<f16>"]);
   expect(shader!.code).toMatch(/^enable f16;/);
   expect(shader!.code).toMatch(/let (q\d+) = vec4<f32>\(b0\[/);
@@ -287,7 +263,7 @@ it("leaves to an invocation a point where the values are long, or the points few
     [long, 65536],
     [short, 252],
   ] as const) {
-    const [shader] = shadersOf(optimize(makeGraph(program, rows(size))), SOFTWARE);
+    const [shader] = shadersOf(optimize(makeGraph(program, rows(size))), limitsOf(SOFTWARE));
     expect(elementsOf(shader!)).toEqual(["f32", "f32"]);
   }
 });

@@ -5,17 +5,11 @@ import { Layout } from "../../src/codegen/layout.ts";
 import { writeRegion } from "../../src/codegen/region.ts";
 import { planRows } from "../../src/codegen/row-plan.ts";
 import { SOFTWARE } from "../../src/codegen/shader-writer.ts";
+import { limitsOf } from "./shaders.ts";
 
 const [ROWS, COLUMNS] = [4, 32];
 
-const limits = {
-  storageBuffers: 8,
-  invocations: 256,
-  subgroup: 1,
-  workgroupBytes: 16384,
-  workgroupsPerDimension: 65535,
-  tuning: SOFTWARE,
-};
+const limits = limitsOf(SOFTWARE);
 
 const bufferOf = (name: string, size: number, dtype: ProgramBuffer["dtype"] = "float32"): ProgramBuffer => ({
   name,

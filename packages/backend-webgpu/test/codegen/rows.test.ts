@@ -1,10 +1,10 @@
 /** Loops whose rows stay in registers. */
 import { concatenate, key, makeGraph, random, scan, type Tracer, where, whileLoop } from "@banach/autograd";
-import { forWorkgroups, lower, optimize } from "@banach/autograd/backend";
+import { optimize } from "@banach/autograd/backend";
 import { describe, expect, it } from "vitest";
-import { type Action, writeProgram } from "../../src/codegen/program-shaders.ts";
 import { HARDWARE, SOFTWARE, type Tuning } from "../../src/codegen/shader-writer.ts";
 import { describeAgreement, settle, weights } from "./agreement.ts";
+import { limitsOf, shadersOf } from "./shaders.ts";
 
 const keep = { axes: 1, keepDims: true } as const;
 
@@ -137,18 +137,8 @@ describeAgreement({
 describe("a fixed point of rows", () => {
   const body = (tuning: Tuning): string => {
     const y = random.normal(key(1), [8, 64]);
-    const program = lower(optimize(makeGraph((y: Tracer) => settle(y, contract, 0.2), y)), forWorkgroups(tuning.rows));
-    const limits = {
-      storageBuffers: 8,
-      invocations: 256,
-      subgroup: 1,
-      workgroupBytes: 16384,
-      workgroupsPerDimension: 65535,
-      tuning,
-    };
-    const shaders = writeProgram(program, limits, 2 ** 27).actions.flatMap((action: Action) =>
-      action.kind === "dispatch" ? [action.shader] : [],
-    );
+    const graph = optimize(makeGraph((y: Tracer) => settle(y, contract, 0.2), y));
+    const shaders = shadersOf(graph, limitsOf(tuning));
     const { code } = shaders.find(({ label }) => label.startsWith("rows"))!;
     return code.slice(code.indexOf("{ break; }"));
   };

@@ -1,11 +1,11 @@
 /** Temporaries that share bindings: which of them do, and that dispatches with more buffers than bindings compute right. */
 import { random, key, makeGraph, type Tracer } from "@banach/autograd";
-import { type DType, forWorkgroups, lower, optimize } from "@banach/autograd/backend";
+import { type DType, optimize } from "@banach/autograd/backend";
 import { describe, expect, it } from "vitest";
-import { writeProgram } from "../../src/codegen/program-shaders.ts";
 import { segmentsOf, type Temporary } from "../../src/codegen/segments.ts";
 import { SOFTWARE, storedType } from "../../src/codegen/shader-writer.ts";
 import { describeAgreement, type Program, settle, weights } from "./agreement.ts";
+import { limitsOf, shadersOf } from "./shaders.ts";
 
 /** A temporary of so many bytes at an offset. */
 function temporary(slab: number, offset: number, bytes: number, dtype: DType, isVector: boolean): Temporary {
@@ -88,16 +88,7 @@ describeAgreement({ "more temporaries in a loop than bindings": [shapes, manyTem
 it("keeps matrices in vectors in a loop with 8 bindings", () => {
   const tensors = shapes.map((shape, i) => random.normal(random.foldIn(key(5), i), shape));
   const graph = optimize(makeGraph((args: readonly Tracer[]) => manyTemporaries(...args), tensors));
-  const limits = {
-    storageBuffers: 8,
-    invocations: 256,
-    workgroupBytes: 16384,
-    workgroupsPerDimension: 65535,
-    subgroup: 1,
-    tuning: SOFTWARE,
-  };
-  const { actions } = writeProgram(lower(graph, forWorkgroups(SOFTWARE.rows)), limits, 2 ** 27);
-  const shaders = actions.flatMap((action) => (action.kind === "dispatch" ? [action.shader] : []));
+  const shaders = shadersOf(graph, limitsOf(SOFTWARE));
   const loop = shaders.find(({ label }) => label.startsWith("rows"));
   expect(loop?.bindings.length).toBe(8);
   expect(loop?.code.match(/array<vec4<f32>>/g)?.length).toBe(2);

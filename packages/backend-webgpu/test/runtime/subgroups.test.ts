@@ -1,10 +1,10 @@
 /** Subgroups are used where the device has them and its invocations are in order, and never needed. */
 import { key, makeGraph, random, type Tracer } from "@banach/autograd";
-import { lower, optimize } from "@banach/autograd/backend";
+import { optimize } from "@banach/autograd/backend";
 import { expect, it } from "vitest";
-import { writeProgram } from "../../src/codegen/program-shaders.ts";
 import { SOFTWARE } from "../../src/codegen/shader-writer.ts";
 import { subgroupLanes } from "../../src/platform/subgroups.ts";
+import { limitsOf, shadersOf } from "../codegen/shaders.ts";
 import { strangeDevice } from "../strange-device.ts";
 
 /** SwiftShader has them, as GPUs do. */
@@ -38,10 +38,8 @@ it.each([
   [64, 64, "without a barrier"],
 ])("sums of %i neighbours by subgroup, of %i: %s", (subgroup, terms) => {
   const sum = optimize(makeGraph((x: Tracer) => x.sum({ axes: 1 }), random.normal(key(0), [1, 64 * terms])));
-  const limits = { storageBuffers: 8, invocations: 64, subgroup, workgroupBytes: 16384, workgroupsPerDimension: 65535 };
-  const [action] = writeProgram(lower(sum), { ...limits, tuning: SOFTWARE }, 2 ** 27).actions;
-  if (action?.kind !== "dispatch") throw new Error("one sum is one dispatch");
-  const { code } = action.shader;
+  const [shader] = shadersOf(sum, { ...limitsOf(SOFTWARE), invocations: 64, subgroup });
+  const { code } = shader!;
   const count = (pattern: RegExp): number => code.match(pattern)?.length ?? 0;
   expect(count(/subgroupShuffleXor/g)).toBe(Math.log2(subgroup));
   expect(count(/workgroupBarrier/g)).toBe(Math.log2(64 / subgroup));
