@@ -10,6 +10,8 @@ export interface PropertyCounts {
 declare module "vitest" {
   interface TaskMeta {
     propertyCounts?: PropertyCounts;
+    /** What else a test file counted, a line each. */
+    reportLines?: readonly string[];
   }
 }
 

@@ -1,4 +1,4 @@
-/** Prints, after the summary, how many properties the test files asserted and on how many cases. */
+/** Prints, after the summary, how many properties the test files asserted and on how many cases, and what else they counted. */
 import type { Reporter, TestModule } from "vitest/node";
 import type { PropertyCounts } from "./properties.ts";
 
@@ -7,6 +7,9 @@ const line = ({ properties, cases }: PropertyCounts): string =>
 
 export default class PropertyReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
+    for (const module of modules) {
+      for (const text of module.meta().reportLines ?? []) console.log(`${text} in ${module.relativeModuleId}`);
+    }
     const counted = modules
       .flatMap((module) => {
         const counts = module.meta().propertyCounts;
