@@ -313,9 +313,11 @@ export class RowWriter {
         });
         return;
       }
+      // Named outside of the block: other stores may have the same.
+      const addresses = points.map((point) => point.address(access));
       this.guarded(isWide, () => {
-        points.forEach((point, i) => {
-          w.store(buffer, point.address(access), values[s]?.[i] ?? "");
+        addresses.forEach((address, i) => {
+          w.store(buffer, address, values[s]?.[i] ?? "");
         });
       });
     });

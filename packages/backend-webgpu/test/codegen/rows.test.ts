@@ -99,6 +99,27 @@ describeAgreement({
         0.2,
       ),
   ],
+  "lanes without a row, and values that products read": [
+    [
+      [24, 32],
+      [32, 32],
+      [32, 32],
+    ],
+    (y, a, b) =>
+      settle(
+        y,
+        (z) => {
+          const [turned, bent] = [z.mul(0.5).sub(z.mean(keep)), z.mul(0.5).add(z.mean(keep))];
+          return contract(z.mul(0.5)).add(
+            turned
+              .matmul(weights(a))
+              .mul(bent.matmul(weights(b)))
+              .mul(0.05),
+          );
+        },
+        0.2,
+      ),
+  ],
   "halves of rows that change places": [
     [[6, 64]],
     (y) =>
