@@ -11,16 +11,13 @@ export async function subgroupLanes(device: GPUDevice, invocations: number): Pro
   const { subgroupMinSize: least = 1 } = device.adapterInfo;
   const lanes = Math.min(2 ** Math.floor(Math.log2(least)), invocations);
   if (!device.features.has("subgroups") || lanes === 1) return 1;
-  device.pushErrorScope("validation");
-  try {
-    return (await isInOrder(device, lanes, invocations)) ? lanes : 1;
-  } finally {
-    // A device that cannot do what it offers does without.
-    device.popErrorScope().catch(() => undefined);
-  }
+  return (await isInOrder(device, lanes, invocations)) ? lanes : 1;
 }
 
-/** Whether invocations whose numbers differ in one bit below `lanes` see each other. */
+/**
+ * Whether invocations whose numbers differ in one bit below `lanes` see each other. A device that cannot do what it offers
+ * does without.
+ */
 async function isInOrder(device: GPUDevice, lanes: number, invocations: number): Promise<boolean> {
   const bits = Array.from({ length: Math.log2(lanes) }, (_, i) => `${2 ** i}u`);
   const code = `enable subgroups;
@@ -32,26 +29,52 @@ ${bits.map((bit) => `  count += select(0u, 1u, subgroupShuffleXor(lane, ${bit}) 
   seen[lane] = count;
 }`;
   const size = 4 * invocations;
-  const seen = device.createBuffer({ size, usage: BufferUsage.STORAGE | BufferUsage.COPY_SRC });
-  const staging = device.createBuffer({ size, usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST });
+  const buffers: GPUBuffer[] = [];
+  const createBuffer = (usage: number): GPUBuffer => {
+    const buffer = device.createBuffer({ size, usage });
+    buffers.push(buffer);
+    return buffer;
+  };
   try {
-    const compute = { module: device.createShaderModule({ code }), entryPoint: "main" };
+    const { seen, staging, module } = await checked(device, () => ({
+      seen: createBuffer(BufferUsage.STORAGE | BufferUsage.COPY_SRC),
+      staging: createBuffer(BufferUsage.MAP_READ | BufferUsage.COPY_DST),
+      module: device.createShaderModule({ code }),
+    }));
+    const compute = { module, entryPoint: "main" };
     const pipeline = await device.createComputePipelineAsync({ layout: "auto", compute });
-    const entries = [{ binding: 0, resource: { buffer: seen } }];
-    const commands = device.createCommandEncoder();
-    const pass = commands.beginComputePass();
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
-    pass.dispatchWorkgroups(1);
-    pass.end();
-    commands.copyBufferToBuffer(seen, 0, staging, 0, size);
-    device.queue.submit([commands.finish()]);
+    await checked(device, () => {
+      const entries = [{ binding: 0, resource: { buffer: seen } }];
+      const commands = device.createCommandEncoder();
+      const pass = commands.beginComputePass();
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+      pass.dispatchWorkgroups(1);
+      pass.end();
+      commands.copyBufferToBuffer(seen, 0, staging, 0, size);
+      device.queue.submit([commands.finish()]);
+    });
     await staging.mapAsync(MapMode.READ);
     return new Uint32Array(staging.getMappedRange()).every((count) => count === bits.length);
   } catch {
     return false;
   } finally {
-    seen.destroy();
-    staging.destroy();
+    for (const buffer of buffers) buffer.destroy();
   }
+}
+
+/**
+ * What the work returns. Rejects with what it throws, and with what the device says against it. The scopes for that are
+ * closed before anything is waited for: meanwhile the device may be its owner's, whose errors are not for here.
+ */
+async function checked<T>(device: GPUDevice, work: () => T): Promise<T> {
+  const filters = ["validation", "out-of-memory"] as const;
+  for (const filter of filters) device.pushErrorScope(filter);
+  const working = new Promise<T>((resolve) => {
+    resolve(work());
+  });
+  const popping = Promise.all(filters.map(() => device.popErrorScope()));
+  const [result, errors] = await Promise.all([working, popping]);
+  for (const error of errors) if (error !== null) throw new Error(error.message);
+  return result;
 }

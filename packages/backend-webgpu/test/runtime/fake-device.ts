@@ -149,7 +149,7 @@ export class FakeDevice {
 }
 
 /** The object with some of its members replaced; methods run on the object itself. */
-function overridden<T extends object>(object: T, members: Partial<Record<keyof T, unknown>>): T {
+export function overridden<T extends object>(object: T, members: Partial<Record<keyof T, unknown>>): T {
   return new Proxy(object, {
     get: (target, name) => {
       if (Object.hasOwn(members, name)) return members[name as keyof T];
