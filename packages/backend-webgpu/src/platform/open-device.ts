@@ -50,7 +50,7 @@ export interface OpenedDevice {
   readonly device: GPUDevice;
   readonly isOwn: boolean;
   readonly limits: ShaderLimits;
-  /** Which adapter, and what it was asked for. */
+  /** Which adapter, what it was asked for, and what it refused; and how many neighbours are together in subgroups. */
   readonly notes: readonly string[];
 }
 
@@ -58,21 +58,78 @@ export interface OpenedDevice {
 const INVOCATIONS = 256;
 
 export async function openDevice(options: WebGpuOptions): Promise<OpenedDevice> {
-  const { device, limits = "adapter", float16 = false, subgroups = true } = options;
-  if (device !== undefined) {
-    if (options.adapterOptions !== undefined || options.limits !== undefined) {
-      throw new ArgumentError("webgpu: device comes with its limits; leave out adapterOptions and limits");
-    }
-    if (float16 && !device.features.has("shader-f16")) {
-      throw new BackendUnavailableError("webgpu: float16 needs a device that was requested with shader-f16");
-    }
-    return { device, isOwn: false, limits: await shaderLimits(device, options), notes: ["the caller's device"] };
+  const isOwn = options.device === undefined;
+  const { device, notes } = isOwn ? await requestDevice(options) : given(options.device, options);
+  if (isOwn) destroyAtExit(device);
+  const limits = await shaderLimits(device, options);
+  const together = limits.subgroup > 1 ? [`subgroups of ${limits.subgroup}`] : [];
+  return { device, isOwn, limits, notes: [...notes, ...together] };
+}
+
+type Found = Pick<OpenedDevice, "device" | "notes">;
+
+function given(device: GPUDevice, { adapterOptions, limits, float16 = false }: WebGpuOptions): Found {
+  if (adapterOptions !== undefined || limits !== undefined) {
+    throw new ArgumentError("webgpu: device comes with its limits; leave out adapterOptions and limits");
   }
-  const adapter = await requestAdapter(options.adapterOptions);
+  if (float16 && !device.features.has("shader-f16")) {
+    throw new BackendUnavailableError("webgpu: float16 needs a device that was requested with shader-f16");
+  }
+  return { device, notes: ["the caller's device"] };
+}
+
+/** Asks for the most and, as some drivers do not keep what their adapter says, for less. */
+async function requestDevice(options: WebGpuOptions): Promise<Found> {
+  let adapter = await requestAdapter(options.adapterOptions);
+  const refusals: unknown[] = [];
+  for (const { descriptor, notes } of wishes(adapter, options)) {
+    try {
+      // One that was asked once is spent.
+      if (refusals.length > 0) adapter = await requestAdapter(options.adapterOptions);
+      const device = await adapter.requestDevice(descriptor);
+      return { device, notes: [...notes, ...refusals.slice(0, 1).map((why) => `more was refused: ${messageOf(why)}`)] };
+    } catch (error) {
+      refusals.push(error);
+    }
+  }
+  const [cause] = refusals;
+  throw new BackendUnavailableError(`webgpu: no device: ${messageOf(cause)}`, { cause });
+}
+
+interface Wish {
+  readonly descriptor: GPUDeviceDescriptor;
+  readonly notes: readonly string[];
+}
+
+/** What to ask for, the most first: large tensors need limits, and nothing needs subgroups. */
+function wishes(adapter: GPUAdapter, options: WebGpuOptions): readonly Wish[] {
+  const { limits = "adapter", float16 = false, subgroups = true } = options;
+  const name = nameOf(adapter);
   if (float16 && !adapter.features.has("shader-f16")) {
-    throw new BackendUnavailableError(`webgpu: ${nameOf(adapter)} has no shader-f16; leave out float16`);
+    throw new BackendUnavailableError(`webgpu: ${name} has no shader-f16; leave out float16`);
   }
-  const requiredLimits: Record<string, number> = {};
+  const requiredLimits = limitsToAskFor(adapter, limits);
+  const ofLimits =
+    limits === "adapter"
+      ? [
+          { requiredLimits, note: `${name}, limits of the adapter` },
+          { requiredLimits: {}, note: `${name}, limits that every device has` },
+        ]
+      : [{ requiredLimits, note: `${name}, limits as asked for` }];
+  const always: readonly GPUFeatureName[] = float16 ? ["shader-f16"] : [];
+  const hasThem = subgroups && adapter.features.has("subgroups");
+  const ofFeatures = [{ requiredFeatures: always, notes: hasThem ? ["without subgroups"] : [] }];
+  if (hasThem) ofFeatures.unshift({ requiredFeatures: [...always, "subgroups"], notes: [] });
+  return ofLimits.flatMap(({ requiredLimits, note }) =>
+    ofFeatures.map(({ requiredFeatures, notes }) => ({
+      descriptor: { label: "banach", requiredFeatures, requiredLimits },
+      notes: [note, ...notes],
+    })),
+  );
+}
+
+function limitsToAskFor(adapter: GPUAdapter, limits: NonNullable<WebGpuOptions["limits"]>): Record<string, number> {
+  const asked: Record<string, number> = {};
   for (const name of LIMIT_NAMES) {
     const wanted = limits === "adapter" ? adapter.limits[name] : limits[name];
     if (wanted === undefined) continue;
@@ -81,39 +138,12 @@ export async function openDevice(options: WebGpuOptions): Promise<OpenedDevice> 
         `webgpu: ${name} ${wanted} is asked for, and ${nameOf(adapter)} has ${adapter.limits[name]}`,
       );
     }
-    requiredLimits[name] = wanted;
+    asked[name] = wanted;
   }
-  const asked = { "shader-f16": float16, subgroups: subgroups && adapter.features.has("subgroups") } as const;
-  const requiredFeatures = (["shader-f16", "subgroups"] as const).filter((name) => asked[name]);
-  const descriptor = { label: "banach", requiredFeatures, requiredLimits };
-  const note = `${nameOf(adapter)}, limits ${limits === "adapter" ? "of the adapter" : "as asked for"}`;
-  try {
-    const opened = await adapter.requestDevice(descriptor);
-    destroyAtExit(opened);
-    return { device: opened, isOwn: true, limits: await shaderLimits(opened, options), notes: [note] };
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    if (limits !== "adapter") throw new BackendUnavailableError(`webgpu: no device: ${why}`, { cause });
-    return withDefaults(options, { requiredFeatures }, why);
-  }
+  return asked;
 }
 
-/** Some drivers do not keep what their adapter says; an adapter that was asked once is spent. */
-async function withDefaults(
-  options: WebGpuOptions,
-  descriptor: GPUDeviceDescriptor,
-  why: string,
-): Promise<OpenedDevice> {
-  try {
-    const adapter = await requestAdapter(options.adapterOptions);
-    const device = await adapter.requestDevice({ label: "banach", ...descriptor });
-    destroyAtExit(device);
-    const note = `${nameOf(adapter)}, limits that every device has, as those of the adapter were refused: ${why}`;
-    return { device, isOwn: true, limits: await shaderLimits(device, options), notes: [note] };
-  } catch (cause) {
-    throw new BackendUnavailableError(`webgpu: no device: ${why}`, { cause });
-  }
-}
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 async function requestAdapter(options: GPURequestAdapterOptions | undefined): Promise<GPUAdapter> {
   const gpu = await findGpu();
