@@ -1,11 +1,10 @@
 /** What contractions do with their results, however they come by them. */
-import { costOf, type Store, visitExpression } from "@banach/autograd/backend";
+import { type Store, visitExpression } from "@banach/autograd/backend";
 import { type ContractPlan, lastOf } from "./contract-plan.ts";
 import { PointWriter, splitIndex } from "./point-writer.ts";
-import { inQuads, isQuad, NO_QUADS, quadReads, type QuadUse, storeQuads } from "./quads.ts";
+import { inQuads, isCheap, isQuad, NO_QUADS, quadReads, type QuadUse, storeQuads } from "./quads.ts";
 import type { ShaderWriter } from "./shader-writer.ts";
-
-export const range = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
+import { range } from "./range.ts";
 
 /** The results that an invocation has, and where they belong. */
 export interface Results {
@@ -71,9 +70,6 @@ export function storeResults(
   });
 }
 
-/** Work for a result, in additions, up to which four of them are finished at once, by code that is written four times. */
-const CHEAP = 32;
-
 /** The quads that results along n are stored to, and finished with, if an invocation has so many columns. */
 export function quadsOfResults(plan: ContractPlan, columns: number): QuadUse {
   const { stores, axes } = plan;
@@ -82,7 +78,7 @@ export function quadsOfResults(plan: ContractPlan, columns: number): QuadUse {
     columns % 4 === 0 &&
     (axes.n.at(-1) ?? 1) % 4 === 0 &&
     stores.every(({ access }) => isQuad(access, last)) &&
-    stores.reduce((cost, { value }) => cost + costOf(value), 0) <= CHEAP;
+    isCheap(stores);
   return suits ? { loads: quadReads(stores, last), stores: new Set(stores.map(({ buffer }) => buffer)) } : NO_QUADS;
 }
 

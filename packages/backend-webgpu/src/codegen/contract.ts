@@ -2,13 +2,14 @@
 import type { ContractKernel, Expression, ReduceKernel } from "@banach/autograd/backend";
 import { scalarType } from "../wgsl/operations.ts";
 import { type ContractPlan, none, order, planContract } from "./contract-plan.ts";
-import { quadsOfResults, range, storeResults } from "./contract-results.ts";
+import { quadsOfResults, storeResults } from "./contract-results.ts";
 import { addressText, splitIndex } from "./point-writer.ts";
-import { NO_QUADS, type QuadUse } from "./quads.ts";
+import { COMPONENTS, NO_QUADS, type QuadUse } from "./quads.ts";
 import { writeReduce } from "./reduce.ts";
 import { quadsOfTile, type RegisterTile, registerTile, writeRegisterTiles } from "./register-tiles.ts";
 import type { Scope } from "./scope.ts";
 import type { ShaderLimits, ShaderWriter } from "./shader-writer.ts";
+import { range } from "./range.ts";
 
 /** How the results of a contraction are shared out: by tiles, or several invocations to a result. */
 type Way = "workgroup tiles" | "shared sums" | RegisterTile;
@@ -112,7 +113,7 @@ function writeTiled(w: ShaderWriter, kernel: ContractKernel, plan: ContractPlan)
       const y = range(columnQuads).map((q) => w.let(right.read(copy, kk, `${tx} + ${q * threadsAcross}u`), "y"));
       sums.forEach((row, r) => {
         row.forEach((sum, c) => {
-          w.line(`${sum} += ${x[r >> 2] ?? ""}.${"xyzw".charAt(r & 3)} * ${y[c] ?? ""};`);
+          w.line(`${sum} += ${x[r >> 2] ?? ""}.${COMPONENTS[r & 3] ?? ""} * ${y[c] ?? ""};`);
         });
       });
     });
@@ -145,7 +146,7 @@ function writeTiled(w: ShaderWriter, kernel: ContractKernel, plan: ContractPlan)
   }
   storeResults(w, plan, {
     batch,
-    sums: sums.map((row) => row.flatMap((sum) => range(4).map((lane) => `${sum}.${"xyzw".charAt(lane)}`))),
+    sums: sums.map((row) => row.flatMap((sum) => COMPONENTS.map((component) => `${sum}.${component}`))),
     row: (r) => `${firstM} + (${ty} + (${r} / 4u) * ${threadsDown}u) * 4u + ${r} % 4u`,
     column: (c) => `${firstN} + (${tx} + (${c} / 4u) * ${threadsAcross}u) * 4u + ${c} % 4u`,
     exceeds: { m: size.m % tiling.m !== 0, n: size.n % tiling.n !== 0 },

@@ -1,7 +1,6 @@
 /** Maps: one invocation per point, or per quad of neighbouring points. */
 import {
   accessesOf,
-  costOf,
   groupAxes,
   type MapKernel,
   mapAll,
@@ -11,12 +10,9 @@ import {
   visitExpression,
 } from "@banach/autograd/backend";
 import { beforeLoop, PointWriter, splitIndex } from "./point-writer.ts";
-import { inQuads, isQuad, NO_QUADS, quadReads, type QuadUse, storeQuads } from "./quads.ts";
+import { inQuads, isCheap, isQuad, NO_QUADS, quadReads, type QuadUse, storeQuads } from "./quads.ts";
 import { eachPoint, type Scope } from "./scope.ts";
 import type { ShaderLimits, ShaderWriter } from "./shader-writer.ts";
-
-/** Work of a point, in additions, up to which an invocation has four: their code is written out, and has to be compiled. */
-const CHEAP = 32;
 
 interface MapPlan {
   readonly sizes: readonly number[];
@@ -38,7 +34,7 @@ export function quadsOfMap(kernel: MapKernel, { tuning }: ShaderLimits): QuadUse
     (sizes[last] ?? 1) % 4 === 0 &&
     sizeOf(sizes) / 4 >= tuning.busy &&
     stores.every(({ access }) => isQuad(access, last)) &&
-    stores.reduce((cost, { value }) => cost + costOf(value), 0) <= CHEAP;
+    isCheap(stores);
   if (!suits) return NO_QUADS;
   return { loads: quadReads(stores, last), stores: new Set(stores.map(({ buffer }) => buffer)) };
 }

@@ -1,5 +1,12 @@
 /** Quads: four neighbouring elements of a buffer that are loaded or stored at once, as one aligned vector. */
-import { type Access, type ProgramBuffer, type Read, type Store, visitExpression } from "@banach/autograd/backend";
+import {
+  type Access,
+  costOf,
+  type ProgramBuffer,
+  type Read,
+  type Store,
+  visitExpression,
+} from "@banach/autograd/backend";
 import { addressText, PointWriter } from "./point-writer.ts";
 import type { ShaderWriter } from "./shader-writer.ts";
 
@@ -15,6 +22,13 @@ export const NO_QUADS: QuadUse = { loads: [], stores: new Set() };
 export const COMPONENTS = ["x", "y", "z", "w"] as const;
 
 const isAligned = (elements: number): boolean => elements % 4 === 0;
+
+/** Work of a point, in additions, up to which an invocation has four: their code is written out, and has to be compiled. */
+const CHEAP = 32;
+
+/** Whether what a kernel stores may be written out four times. */
+export const isCheap = (stores: readonly Store[]): boolean =>
+  stores.reduce((cost, { value }) => cost + costOf(value), 0) <= CHEAP;
 
 /** Whether four neighbours along an axis, from a multiple of 4 on, are always an aligned vector in memory. */
 export function isQuad({ offset, strides, loops }: Access, axis: number): boolean {

@@ -24,9 +24,9 @@ import { vectorsIn, writeKernel } from "./write-kernel.ts";
 
 /**
  * Bytes of workgroup memory that reductions need while lanes combine them: a word per lane, of each type of number, and
- * another for places.
+ * another for places; the lanes of rows in turn use two more of each type.
  */
-const reserved = (invocations: number): number => 16 * invocations;
+const reserved = (invocations: number, hasRows: boolean): number => (hasRows ? 40 : 16) * invocations;
 
 /** Whether a loop is one dispatch. */
 export function isRegion(step: ForLoop): boolean {
@@ -65,7 +65,10 @@ export function writeRegion(loop: ForLoop, layout: Layout, device: ShaderLimits)
   const w = new ShaderWriter(layout, limits);
   for (const flag of flags) w.place(flag, w.workgroup("array<u32, 1>", "flag"), "");
   const locals = (loop.locals ?? []).filter((buffer) => !flags.has(buffer) && plan?.residents.has(buffer) !== true);
-  const { near, far } = layout.locals(locals, limits.workgroupBytes - reserved(limits.invocations) - 16 * flags.size);
+  const { near, far } = layout.locals(
+    locals,
+    limits.workgroupBytes - reserved(limits.invocations, plan !== null) - 16 * flags.size,
+  );
   if (near.bytes > 0) {
     const name = w.workgroup(`array<u32, ${near.bytes / 4}>`, "near");
     for (const [buffer, offset] of near.offsets) w.place(buffer, name, offset === 0 ? "" : `${offset / 4}u + `);
@@ -139,8 +142,9 @@ class StepWriter {
 
   private kernel(kernel: Kernel): void {
     const inMemory = (buffer: ProgramBuffer): boolean => this.rows?.isResident(buffer) !== true;
+    const changes = (buffer: ProgramBuffer): boolean => inMemory(buffer) && this.rows?.isLoaded(buffer) !== true;
     const touches = [
-      ...[...readBy(kernel)].filter(inMemory).map((buffer) => this.touch(buffer, false)),
+      ...[...readBy(kernel)].filter(changes).map((buffer) => this.touch(buffer, false)),
       ...writtenBy(kernel)
         .filter(inMemory)
         .map((buffer) => this.touch(buffer, true)),
@@ -194,6 +198,8 @@ class StepWriter {
   }
 
   private leave(entered: Entered | null): void {
+    // In the last iteration, too.
+    for (const buffer of entered?.held ?? []) this.touched.push(this.touch(buffer, false));
     for (const buffer of entered?.leave() ?? []) {
       this.touched.push(this.touch(buffer, true));
       this.wroteStorage ||= this.passedOn.has(buffer);

@@ -2,11 +2,12 @@
 import type { ContractKernel, ProgramBuffer, Read } from "@banach/autograd/backend";
 import { literal, scalarType } from "../wgsl/operations.ts";
 import { type AxisKind, type ContractPlan, lastOf, none, order } from "./contract-plan.ts";
-import { range, storeResults } from "./contract-results.ts";
+import { storeResults } from "./contract-results.ts";
 import { addressText, splitIndex } from "./point-writer.ts";
 import { COMPONENTS, inQuads, isQuad, quadAccess } from "./quads.ts";
 import { eachPoint, type Scope } from "./scope.ts";
 import type { ShaderLimits, ShaderWriter } from "./shader-writer.ts";
+import { range } from "./range.ts";
 
 /** Results that an invocation keeps in registers: rows and columns. */
 export interface RegisterTile {

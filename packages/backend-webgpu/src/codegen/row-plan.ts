@@ -108,7 +108,8 @@ export function isOwn({ form }: RowKernel, { strides: [, column = 0] }: Access):
 }
 
 /** Of an access in the form of rows: two that agree touch the same elements in the same invocations. */
-const placeOf = ({ offset, strides: [row = 0, column = 0] }: Access): string => `${offset} ${row} ${column}`;
+export const keyOf = ({ offset, strides: [row = 0, column = 0, term = 0], loops }: Access): string =>
+  [offset, row, column, term, ...loops.map(({ counter, stride }) => `${counter.name} ${stride}`)].join();
 
 /** Locals that are touched by kernels over the rows alone, and in one way. */
 function residentsOf(
@@ -125,7 +126,7 @@ function residentsOf(
     if (!local.has(buffer)) return;
     const [, column = 0, term = 0] = access.strides;
     const form = column === 0 ? "narrow" : "wide";
-    const place = placeOf(access);
+    const place = keyOf(access);
     const known = found.get(buffer) ?? { place, form, uses: 0 };
     known.uses++;
     found.set(buffer, known);

@@ -15,15 +15,14 @@ import {
 } from "@banach/autograd/backend";
 import { scalarType } from "../wgsl/operations.ts";
 import { PointWriter } from "./point-writer.ts";
+import { range } from "./range.ts";
 import { Accumulator } from "./reduce.ts";
 import type { RowKernel } from "./row-form.ts";
-import { gatheredBy, isOwn, readsOf, type RowPlan, touchedBy } from "./row-plan.ts";
+import { gatheredBy, isOwn, keyOf, readsOf, type RowPlan, touchedBy } from "./row-plan.ts";
 import type { ShaderWriter } from "./shader-writer.ts";
 
 /** Parts that an invocation reads between two barriers, as lanes combine a row. */
 const RADIX = 8;
-
-const range = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
 
 /** What was loaded before a loop in which it does not change: one name, or one for each element. */
 interface Loaded {
@@ -96,23 +95,40 @@ export class RowWriter {
     return this.registers.has(buffer);
   }
 
+  /** Whether nothing changes a buffer as long as the loops run that are being written. */
+  isLoaded(buffer: ProgramBuffer): boolean {
+    return this.loaded.some((loaded) => loaded.buffer === buffer);
+  }
+
   /** False if the kernel has to be written in another way. */
   write(kernel: Kernel): boolean {
-    const form = this.plan.kernels.get(kernel);
-    if (form === undefined) return false;
-    const names = new Map<string, string>();
-    const { reduction, stores } = form;
-    if (form.form === "across") {
-      if (reduction !== null) this.across(reduction, stores, names);
-    } else {
-      const isWide = form.form === "wide";
-      const sums = reduction === null ? null : this.alone(reduction, isWide);
-      this.store(
-        stores,
-        this.elements(isWide).map((element) => this.point(element, names, sums?.[Math.max(0, element)])),
-        isWide,
-      );
+    const row = this.plan.kernels.get(kernel);
+    if (row === undefined) return false;
+    const { form, reduction, stores } = row;
+    const isWide = form === "wide";
+    const sum = form === "across" && reduction !== null ? this.across(reduction) : null;
+    const points = (): readonly PointWriter[] => {
+      const sums = sum === null && reduction !== null ? this.alone(reduction, isWide) : [];
+      const names = new Map<string, string>();
+      return this.elements(isWide).map((element, i) => this.point(element, names, sum ?? sums[i]));
+    };
+    if (!stores.some(({ buffer }) => this.registers.has(buffer))) {
+      // Of use to nobody but those that store it.
+      this.guarded(isWide, () => {
+        this.store(stores, points(), null);
+      });
+      return true;
     }
+    const read = new Set([...readsOf(row).map(({ buffer }) => buffer), ...gatheredBy(kernel)]);
+    const overwrites = stores.some(({ buffer }) => read.has(buffer) && !this.registers.has(buffer));
+    this.store(stores, points(), (inMemory) => {
+      // What one lane stores, those may be reading yet that compute the same for their registers.
+      if (overwrites && this.guardOf(isWide) !== "") {
+        this.w.line("storageBarrier();");
+        this.w.line("workgroupBarrier();");
+      }
+      this.guarded(isWide, inMemory);
+    });
     return true;
   }
 
@@ -145,13 +161,13 @@ export class RowWriter {
         const shared = new Map<string, string>();
         const names = elements.map((element) => this.point(element, shared).value(read));
         held.push(buffer);
-        if (isWritten) changed.push({ buffer, access });
-        if (isWritten)
-          this.registers.set(
-            buffer,
-            names.map((name) => this.variable(name)),
-          );
-        else this.loaded = [...this.loaded, { buffer, key: keyOf(access), names }];
+        if (isWritten) {
+          changed.push({ buffer, access });
+          const variables = names.map((name) => this.variable(name));
+          this.registers.set(buffer, variables);
+        } else {
+          this.loaded = [...this.loaded, { buffer, key: keyOf(access), names }];
+        }
       }
     }
     const leave = (): readonly ProgramBuffer[] => {
@@ -253,20 +269,16 @@ export class RowWriter {
     return lanes.map((lane) => accumulator.result(lane));
   }
 
-  /** The lanes of a row together; all of them have the result. */
-  private across(
-    { combine, value }: NonNullable<RowKernel["reduction"]>,
-    stores: readonly Store[],
-    names: Map<string, string>,
-  ): void {
-    const { w } = this;
-    const accumulator = new Accumulator(w, combine, value.dtype);
+  /** The lanes of a row together; returns the result, which all of them have. */
+  private across({ combine, value }: NonNullable<RowKernel["reduction"]>): string {
+    const accumulator = new Accumulator(this.w, combine, value.dtype);
     const lane = accumulator.declare();
+    const names = new Map<string, string>();
     for (const element of this.elements(true)) {
       accumulator.add(lane, [this.point(element, names).value(value)]);
     }
     this.exchange(accumulator, lane);
-    this.store(stores, [this.point(-1, new Map(), accumulator.result(lane))], false);
+    return accumulator.result(lane);
   }
 
   /** Combines the lanes of each row, by subgroups, then by groups that read each other's parts. Everybody has the result. */
@@ -295,8 +307,15 @@ export class RowWriter {
     }
   }
 
-  /** Stores the values of points, all of which are known before any is stored. */
-  private store(stores: readonly Store[], points: readonly PointWriter[], isWide: boolean): void {
+  /**
+   * Stores the values of points, all of which are known before any is stored.
+   * @param guard writes what guards the stores to memory
+   */
+  private store(
+    stores: readonly Store[],
+    points: readonly PointWriter[],
+    guard: ((inMemory: () => void) => void) | null,
+  ): void {
     const { w } = this;
     const own = [...this.registers.values()].flat();
     const valueOf = (point: PointWriter, value: Expression): string => {
@@ -304,32 +323,36 @@ export class RowWriter {
       // It may be what another store changes.
       return own.includes(name) ? w.let(name) : name;
     };
-    const values = stores.map(({ value }) => points.map((point) => valueOf(point, value)));
-    stores.forEach(({ buffer, access }, s) => {
-      const registers = this.registers.get(buffer);
-      if (registers !== undefined) {
-        registers.forEach((register, i) => {
-          w.line(`${register} = ${w.rounded(buffer.dtype, values[s]?.[i] ?? "")};`);
-        });
-        return;
-      }
-      // Named outside of the block: other stores may have the same.
-      const addresses = points.map((point) => point.address(access));
-      this.guarded(isWide, () => {
-        addresses.forEach((address, i) => {
-          w.store(buffer, address, values[s]?.[i] ?? "");
-        });
+    const results = stores.map(({ buffer, access, value }) => ({
+      buffer,
+      registers: this.registers.get(buffer),
+      values: points.map((point) => valueOf(point, value)),
+      addresses: this.registers.has(buffer) ? [] : points.map((point) => point.address(access)),
+    }));
+    for (const { buffer, registers, values } of results) {
+      registers?.forEach((register, i) => {
+        w.line(`${register} = ${w.rounded(buffer.dtype, values[i] ?? "")};`);
       });
-    });
+    }
+    const inMemory = (): void => {
+      for (const { buffer, values, addresses } of results) {
+        addresses.forEach((address, i) => {
+          w.store(buffer, address, values[i] ?? "");
+        });
+      }
+    };
+    if (guard === null) inMemory();
+    else if (results.some(({ registers }) => registers === undefined)) guard(inMemory);
   }
 
-  /** What only those do that store for a row, or for an element. */
+  /** What holds for those that store to memory for a row, or for an element; empty if it always does. */
+  private guardOf(isWide: boolean): string {
+    return isWide ? this.stores.wide : this.stores.narrow;
+  }
+
   private guarded(isWide: boolean, body: () => void): void {
-    const guard = isWide ? this.stores.wide : this.stores.narrow;
+    const guard = this.guardOf(isWide);
     if (guard === "") body();
     else this.w.block(`if (${guard})`, body);
   }
 }
-
-const keyOf = ({ offset, strides: [row = 0, column = 0, term = 0], loops }: Access): string =>
-  [offset, row, column, term, ...loops.map(({ counter, stride }) => `${counter.name} ${stride}`)].join();

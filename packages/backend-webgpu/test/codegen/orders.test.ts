@@ -53,6 +53,23 @@ describeAgreement({
       );
     },
   ],
+  "sums of all types in a loop whose values fill workgroup memory": [
+    [[4, 960]],
+    (y) =>
+      settle(
+        y,
+        (z) => {
+          const [u, v, w] = [z.tanh(), z.mul(0.7).tanh().exp(), z.mul(0.3).exp().tanh()];
+          const places = u.argmax(1).add(v.argmax(1)).add(w.argmax(1)).astype("float32").expandDims(1).mul(1e-5);
+          const isSmall = z.greater(-100).all({ axes: 1, keepDims: true }).astype("float32");
+          const isLarge = z.greater(-50).any({ axes: 1, keepDims: true }).astype("float32");
+          const power = z.square().mean({ axes: 1, keepDims: true }).tanh();
+          const mixed = u.mul(v).mul(w).mul(0.1).add(places);
+          return z.mul(0.5).add(mixed.mul(power).mul(isSmall).mul(isLarge));
+        },
+        0.3,
+      ),
+  ],
   "scans in a scan": [
     [
       [6, 5],
