@@ -3,14 +3,14 @@ import {
   type Access,
   type Expression,
   type ForLoop,
+  isKernel,
   type Kernel,
   type LoopCounter,
   type ProgramBuffer,
   type Read,
-  type WhileLoop,
   type Store,
-  isKernel,
   visitSteps,
+  type WhileLoop,
   writtenBy,
 } from "@banach/autograd/backend";
 import { scalarType } from "../wgsl/operations.ts";
