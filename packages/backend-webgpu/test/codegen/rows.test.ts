@@ -3,13 +3,33 @@ import { concatenate, key, makeGraph, random, scan, type Tracer, where, whileLoo
 import { optimize } from "@banach/autograd/backend";
 import { describe, expect, it } from "vitest";
 import { HARDWARE, SOFTWARE, type Tuning } from "../../src/codegen/shader-writer.ts";
-import { describeAgreement, settle, weights } from "./agreement.ts";
+import { describeAgreement, type Program, settle, weights } from "./agreement.ts";
 import { limitsOf, shadersOf } from "./shaders.ts";
 
 const keep = { axes: 1, keepDims: true } as const;
 
 /** Settles after a number of iterations that differs from row to row. */
 const contract = (z: Tracer): Tracer => z.sub(z.mean(keep)).mul(0.6).add(z.square().mean(keep).mul(0.05));
+
+/** What the predicate multiplies stays in memory, where one lane of a row changes it, and all of them read what it was. */
+const countsAlong: Program = (y, a, q) => {
+  type Carry = readonly [Tracer, Tracer, Tracer];
+  const { carry, steps } = whileLoop(
+    ([y, a, q]: Carry) => {
+      const place = a.expandDims(1).mul(q).argmax(1).astype("float32");
+      return y.abs().max({ axes: 1 }).add(place.mul(1e-3)).greater(0.05);
+    },
+    ([y, a, q]: Carry) => {
+      const size = y.square().mean({ axes: 1 });
+      const near = a.add(size).tanh().mul(0.1).expandDims(1);
+      const count = a.mul(0.5).add(size.mul(0.3)).add(0.1);
+      return [y.mul(0.6).add(near.mul(y.tanh())), count, q] as const;
+    },
+    [y, a, q] as const,
+    { maxSteps: 12 },
+  );
+  return [...carry, steps.astype("float32")];
+};
 
 describeAgreement({
   "one row": [[[1, 64]], (y) => settle(y, contract, 0.2)],
@@ -149,6 +169,8 @@ describeAgreement({
         0.2,
       ),
   ],
+  "a count that a product reads while it is updated": [[[8, 64], [8], [8, 3]], countsAlong],
+  "such a count, and lanes that software does not run at once": [[[4, 256], [4], [4, 3]], countsAlong],
   "lanes that choose": [
     [[4, 40]],
     (y) => settle(y, (z) => where(z.greater(z.mean(keep)), contract(z), z.mul(0.5)), 0.2),
@@ -156,21 +178,27 @@ describeAgreement({
 });
 
 describe("a fixed point of rows", () => {
-  const body = (tuning: Tuning): string => {
-    const y = random.normal(key(1), [8, 64]);
+  /** From its first line to its last. */
+  const loopOf = (tuning: Tuning, rows: number): string => {
+    const y = random.normal(key(1), [rows, 64]);
     const graph = optimize(makeGraph((y: Tracer) => settle(y, contract, 0.2), y));
-    const shaders = shadersOf(graph, limitsOf(tuning));
-    const { code } = shaders.find(({ label }) => label.startsWith("rows"))!;
-    return code.slice(code.indexOf("{ break; }"));
+    const { code } = shadersOf(graph, limitsOf(tuning)).find(({ label }) => label.startsWith("rows"))!;
+    const [loop = ""] = /^ {2}for \(var n.*?^ {2}\}$/ms.exec(code) ?? [];
+    expect(loop).toContain("{ break; }");
+    expect(loop).toMatch(/own\d+ = /);
+    return loop;
   };
 
   it.each([
     ["hardware", HARDWARE],
     ["software", SOFTWARE],
   ] as const)("touches no memory but to add up across columns: %s", (_, tuning) => {
-    const inLoop = body(tuning).split("\n  }\n")[0]!;
-    expect(inLoop).toMatch(/own\d+ = /);
-    expect(inLoop).not.toMatch(/b\d+\[/);
-    expect(inLoop.match(/near\d+\[/g) ?? []).toHaveLength(0);
+    expect(loopOf(tuning, 8)).not.toMatch(/(b|near)\d+\[/);
+  });
+
+  it("of several for each workgroup leaves but their flags in memory", () => {
+    const lines = loopOf(SOFTWARE, 64).split("\n");
+    const touching = lines.filter((line) => /(b|near)\d+\[/.test(line));
+    expect(touching.filter((line) => !/ != 0u\);|= select\(0u, 1u, /.test(line))).toEqual([]);
   });
 });
