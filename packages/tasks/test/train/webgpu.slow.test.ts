@@ -61,7 +61,9 @@ describe("training on webgpu", async () => {
       const whole = await firstSteps(device, plan, { steps: 20 });
 
       const adapter = await gpu.requestAdapter();
+      // As the backend asks for a device of its own, so that sums are the same.
       const lost = await adapter!.requestDevice({
+        requiredFeatures: adapter!.features.has("subgroups") ? ["subgroups"] : [],
         requiredLimits: { maxStorageBuffersPerShaderStage: adapter!.limits.maxStorageBuffersPerShaderStage },
       });
       let copy: TrainState | undefined;
