@@ -28,7 +28,7 @@ const keep = { axes: 1, keepDims: true } as const;
 const NUDGE = 1e-5;
 
 /** Of each backend. */
-const RUNS = 8;
+const RUNS = 4;
 
 /** What a loop carries. Those of few columns are not of the form of rows, and stay in memory. */
 interface State {
